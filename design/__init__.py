@@ -1,0 +1,1 @@
+"""Robust design of unit cells in the latent space of a surrogate."""

@@ -1,0 +1,1 @@
+"""Surrogates of unit cells: a variational autoencoder and property predictors."""
