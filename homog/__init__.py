@@ -13,8 +13,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOME = {
-    "homogenize": "homogenize",
-    "Homogenization": "homogenize",
+    "homogenize": "homogenization",
+    "Homogenization": "homogenization",
     "Isotropic": "material",
     "hashin_shtrikman_upper": "bounds",
     "read_array": "formats",
