@@ -163,7 +163,7 @@ class VCycle:
         return Level(level.A, inverse, largest, level.P, level.P.T.tobsr())
 
     def _largest_eigenvalue(self, matrix, inverse):
-        """Largest eigenvalue of ``inverse @ matrix``: power iteration from several starts, a margin."""
+        """Largest eigenvalue of ``inverse @ matrix``: power iterations and a margin."""
         n, block, starts = len(inverse), inverse.shape[1], kernels.LOADS
         x = np.random.default_rng(0).standard_normal((n, block * starts))
         image, zero = np.zeros_like(x), np.zeros_like(x)

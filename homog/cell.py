@@ -6,7 +6,7 @@ from itertools import permutations, product
 import numpy as np
 from scipy import ndimage
 
-from homog.errors import DataError
+from homog.errors import DataError, ParameterError
 
 AXES = "xyz"
 
@@ -30,7 +30,11 @@ def validated_voxels(array, threshold=None):
     ------
     DataError
         If the array is not three-dimensional, is empty, or holds other values.
+    ParameterError
+        If ``threshold`` is not positive and finite.
     """
+    if threshold is not None and not (threshold > 0 and np.isfinite(threshold)):
+        raise ParameterError(f"threshold must be positive and finite, got {threshold:g}")
     array = np.asarray(array)
     if array.dtype.kind not in "biuf":
         raise DataError(f"expected booleans or numbers, got dtype {array.dtype}; save a bool array")

@@ -18,7 +18,7 @@ from time import perf_counter
 
 import numpy as np
 
-from homog import amg
+from homog import amg, tables
 from homog.bounds import hashin_shtrikman_upper
 from homog.cell import Symmetry, load_path, symmetry, validated_voxels
 from homog.cell_problem import CellProblem
@@ -84,9 +84,11 @@ class Homogenization:
     warnings: tuple
 
     def __str__(self):
-        from homog.tables import result_table
+        return tables.result_table(self)
 
-        return result_table(self)
+    def to_dict(self):
+        """The result as numbers, strings, lists and dicts; what is undefined is None."""
+        return tables.result_dict(self)
 
 
 def homogenize(

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 from homog.errors import ParameterError
 
@@ -48,8 +49,7 @@ class Workers:
             return
         bounds = [rows * slab // self.threads for slab in range(self.threads + 1)]
         slabs = [
-            self._pool.submit(kernel, start, stop, *arguments)
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+            self._pool.submit(kernel, start, stop, *arguments) for start, stop in pairwise(bounds)
         ]
         for slab in slabs:
             slab.result()
