@@ -94,9 +94,10 @@ def assemble(factor, domain, element):
         (3 n, 3 n) with 3 x 3 blocks, n the number of nodes.
     """
     n = domain.count
-    neighbours = np.empty((n, 27), dtype=np.int32)
+    neighbours = np.full((n, 27), n, dtype=np.int32)
     counts = np.zeros(n, dtype=np.int32)
     kernels.find_neighbours(factor, domain.nodes, neighbours, counts)
+    neighbours.sort(axis=1)  # pyamg would sort the matrix in place, after it was used
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     indices = neighbours[np.arange(27) < counts[:, None]]
     data = np.zeros((len(indices), 3, 3))

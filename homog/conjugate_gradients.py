@@ -1,13 +1,15 @@
 """Preconditioned conjugate gradients for several loads, stopped by the accuracy of C.
 
-Each step lowers the energy of a load by ``alpha r.z``. These decrements add up to the
-distance of the diagonal of C from its converged value, so the last few bound what is still
-missing. The off-diagonal errors are not larger (Cauchy-Schwarz).
+The error of an entry of C is the energy product of the errors of two loads, so the energy
+errors of the single loads bound it (Cauchy-Schwarz). Those are bounded in turn by Gauss-Radau
+quadrature from the coefficients of the iteration and a lower bound of the spectrum, for
+which a part of the smallest Ritz value stands in.
 
 References
 ----------
 Hestenes & Stiefel (1952), J. Res. NBS 49, 409-436.
-Strakos & Tichy (2002), ETNA 13, 56-80.
+Golub & Meurant (1997), BIT 37, 687-705.
+Meurant & Tichy (2013), Numer. Algorithms 62, 163-191 (the recurrence used here).
 """
 
 from collections.abc import Callable
@@ -15,19 +17,19 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
+from scipy.linalg import eigvalsh_tridiagonal
 
 from homog.errors import ConvergenceError
 
 LIMIT = 1000  # iterations
-WINDOW = 2  # iterations over which decrements are added up
-SLOWEST = 0.95  # ratio of successive windows that counts as no progress
-SAFETY = 4.0  # the decrements' decay is not quite geometric
+CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest eigenvalue
 NOTHING = 1e-12  # of the energy of the affine field: what rounding leaves of a mechanism's zero
 
 
 @dataclass(frozen=True)
 class LinearSystem:
-    """``residual(x, f)`` is f - A x, ``precondition(r)`` an approximate inverse applied to r.
+    """``residual(x, f)`` is f - A x, ``precondition(r)`` an approximate inverse applied to r; both
+    return new arrays.
 
     Vectors are (nodes, 3 * loads) arrays as in ``kernels``.
     """
@@ -53,7 +55,7 @@ class Solution:
     """Displacements ``x`` and residuals ``r`` of all loads, and how they were reached.
 
     Each load has its number of ``iterations``, its relative Euclidean norm of the residual in
-    ``residuals``, and in ``error`` an estimate of how far its energy is from converged.
+    ``residuals``, and in ``error`` a bound of how far its energy is from converged.
     """
 
     x: np.ndarray
@@ -82,69 +84,72 @@ def conjugate_gradients(system, loads, accuracy):
         If the accuracy is not reached in LIMIT iterations, or rounding got in the way.
     """
     x, r = np.zeros_like(loads), loads.copy()
-    z = system.precondition(r)
-    p, decrements = z.copy(), []
-    rz = _dots(r, z, accuracy)
+    p = system.precondition(r)
+    rz = _dots(r, p, accuracy)
+    energy = accuracy.affine.copy()  # of each load, falls towards the diagonal of V C
+    alphas, betas = [], []
     if not rz.any():
         return _solution(loads, x, r, 0, rz)
     for iteration in range(1, LIMIT + 1):
         product = system.residual(p, np.zeros_like(p))  # -A p
-        curvature = -_dots(p, product, accuracy)
-        alpha = np.divide(rz, curvature, out=np.zeros_like(rz), where=curvature > 0)
+        alpha = _ratio(rz, -_dots(p, product, accuracy))
         x += _scaled(p, alpha)
         r += _scaled(product, alpha)
-        decrements.append(alpha * rz)
-        error = remaining_energy(decrements)
-        if _accurate(decrements, error, accuracy):
-            return _solution(loads, x, _checked(system, loads, x, r), iteration, error)
         z = system.precondition(r)
+        energy -= alpha * rz
         previous, rz = rz, _dots(r, z, accuracy)
-        beta = np.divide(rz, previous, out=np.zeros_like(rz), where=previous > 0)
+        beta = _ratio(rz, previous)
+        alphas.append(alpha)
+        betas.append(beta)
+        error = energy_error(np.array(alphas), np.array(betas), rz)
+        if _accurate(energy, error, accuracy):
+            return _solution(loads, x, _checked(system, loads, x, r), iteration, error)
         p = z + _scaled(p, beta)
-    known = error.max() / (accuracy.affine - np.sum(decrements, axis=0)).max()
     raise ConvergenceError(
-        f"no convergence in {LIMIT} iterations: C is known to {known:.0e} of its largest "
-        f"entry, not to tol={accuracy.tol:g}; allow a larger tol, or remove parts that hang by "
-        "edges or corners"
+        f"no convergence in {LIMIT} iterations: C is known to {error.max() / energy.max():.0e} of "
+        f"its largest entry, not to tol={accuracy.tol:g}; allow a larger tol, or remove parts that "
+        "hang by edges or corners"
     )
 
 
-def _solution(loads, x, r, iterations, error):
-    """Record of what was reached."""
-    shape = (-1, len(error))
-    scale = np.linalg.norm(loads.reshape(shape), axis=0)
-    norm = np.linalg.norm(r.reshape(shape), axis=0)
-    relative = np.divide(norm, scale, out=np.zeros_like(norm), where=scale > 0)
-    counts = np.where(scale > 0, iterations, 0)
-    return Solution(x, r, tuple(counts.tolist()), tuple(relative.tolist()), error)
-
-
-def remaining_energy(decrements):
-    """Estimate how much energy each load will still lose.
-
-    The decrements of two successive windows of iterations are continued as a geometric series.
+def energy_error(alphas, betas, rz):
+    """Bound the squared energy norm of the error of each load.
 
     Parameters
     ----------
-    decrements : list of (loads,) arrays
+    alphas, betas : (iterations, loads) array
+        Step lengths, and ratios of successive ``rz``.
+    rz : (loads,) array
+        Product of residual and preconditioned residual after these iterations.
 
     Returns
     -------
     (loads,) array
-        Infinite while there are too few iterations to tell.
     """
-    if len(decrements) < 2 * WINDOW:
-        return np.where(decrements[-1] > 0, np.inf, 0.0)
-    before = np.sum(decrements[-2 * WINDOW : -WINDOW], axis=0)
-    last = np.sum(decrements[-WINDOW:], axis=0)
-    ratio = np.divide(last, before, out=np.zeros_like(last), where=before > 0)
-    ratio = np.minimum(ratio, SLOWEST)
-    return SAFETY * last * ratio / (1 - ratio)
+    active = (alphas > 0).all(axis=0) & (rz > 0)
+    error = np.zeros_like(rz)
+    if not active.any():
+        return error
+    alphas, betas = alphas[:, active], betas[:, active]
+    smallest = CAUTION * min(map(_smallest_ritz_value, alphas.T, betas.T))
+    radau = np.full(active.sum(), 1 / smallest)
+    for alpha, beta in zip(alphas, betas, strict=True):
+        radau = (radau - alpha) / (smallest * (radau - alpha) + beta)
+    error[active] = radau * rz[active]
+    return error
 
 
-def _accurate(decrements, error, accuracy):
+def _smallest_ritz_value(alpha, beta):
+    """Smallest eigenvalue of the Lanczos matrix that belongs to CG coefficients."""
+    diagonal = 1 / alpha
+    diagonal[1:] += beta[:-1] / alpha[:-1]
+    return eigvalsh_tridiagonal(
+        diagonal, np.sqrt(beta[:-1]) / alpha[:-1], select="i", select_range=(0, 0)
+    )[0]
+
+
+def _accurate(energy, error, accuracy):
     """Whether C is accurate enough, or nothing; tells the caller how far the way is gone."""
-    energy = accuracy.affine - np.sum(decrements, axis=0)
     if energy.max() <= NOTHING * accuracy.affine.max():
         return True
     relative = error.max() / energy.max()
@@ -165,6 +170,15 @@ def _checked(system, loads, x, recursive):
     return r
 
 
+def _solution(loads, x, r, iterations, error):
+    """Record of what was reached."""
+    shape = (-1, len(error))
+    norm = np.linalg.norm(r.reshape(shape), axis=0)
+    scale = np.linalg.norm(loads.reshape(shape), axis=0)
+    counts = np.where(scale > 0, iterations, 0)
+    return Solution(x, r, tuple(counts.tolist()), tuple(_ratio(norm, scale).tolist()), error)
+
+
 def _dots(a, b, accuracy):
     """Inner product of each load."""
     shape = (-1, len(accuracy.affine))
@@ -172,6 +186,11 @@ def _dots(a, b, accuracy):
     if not np.isfinite(dots).all():
         raise ConvergenceError("the iteration broke down (overflow); check the scale of E")
     return dots
+
+
+def _ratio(a, b):
+    """a / b, and 0 where b is not positive."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
 
 def _scaled(a, factors):

@@ -146,6 +146,7 @@ def homogenize(
             tol=tol, threads=workers.threads, seconds=perf_counter() - start, **solved
         )
     geometry = _geometry(voxels, path)
+    C.setflags(write=False)
     constants = _constants(C, tol)
     bounds = _bounds(geometry["volume_fraction"], material, stiffness_factor)
     warnings = [*material_findings(material), *cell_findings(voxels, path)]

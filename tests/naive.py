@@ -1,0 +1,123 @@
+"""Slow and obvious twins of what homog computes fast: loops and dense algebra."""
+
+from itertools import product
+
+import numpy as np
+
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+def fourth_order(C):
+    """(3, 3, 3, 3) tensor of a (6, 6) stiffness with engineering shear."""
+    tensor = np.zeros((3, 3, 3, 3))
+    for a, (i, j) in enumerate(VOIGT):
+        for b, (k, m) in enumerate(VOIGT):
+            for first, second in product({(i, j), (j, i)}, {(k, m), (m, k)}):
+                tensor[(*first, *second)] = C[a, b]
+    return tensor
+
+
+def voigt(tensor):
+    """(6, 6) stiffness of a (3, 3, 3, 3) tensor."""
+    return np.array([[tensor[(*first, *second)] for second in VOIGT] for first in VOIGT])
+
+
+def rotated(C, R):
+    """Stiffness in a frame whose axes are the rows of the orthogonal matrix R."""
+    return voigt(np.einsum("ia,jb,kc,ld,abcd->ijkl", R, R, R, R, fourth_order(C)))
+
+
+def gradients(point):
+    """(8, 3) gradients of the trilinear shape functions, corners in the order of ``product``."""
+    out = []
+    for corner in product((0, 1), repeat=3):
+        value = [p if c else 1 - p for p, c in zip(point, corner, strict=True)]
+        slope = [1 if c else -1 for c in corner]
+        out.append(
+            [
+                slope[0] * value[1] * value[2],
+                value[0] * slope[1] * value[2],
+                value[0] * value[1] * slope[2],
+            ]
+        )
+    return np.array(out)
+
+
+def element_stiffness(C):
+    """(24, 24) stiffness of a unit voxel by 3 x 3 x 3 Gauss points, in index notation."""
+    tensor, K = fourth_order(C), np.zeros((8, 3, 8, 3))
+    points, weights = np.polynomial.legendre.leggauss(3)
+    for i, j, k in product(range(3), repeat=3):
+        g = gradients([(1 + points[n]) / 2 for n in (i, j, k)])
+        K += weights[i] * weights[j] * weights[k] / 8 * np.einsum("aj,ijkl,bl->aibk", g, tensor, g)
+    return K.reshape(24, 24)
+
+
+def node_numbers(shape, i, j, k):
+    """Numbers of the corners of a voxel on the full periodic grid."""
+    corners = product((0, 1), repeat=3)
+    return [
+        np.ravel_multi_index(np.mod((i + a, j + b, k + c), shape), shape) for a, b, c in corners
+    ]
+
+
+def assembled(factor, element):
+    """Dense (3 n, columns) sum of ``factor * element`` over voxels, n all nodes of the grid.
+
+    Square for a (24, 24) element, (3 n, loads) for (24, loads).
+    """
+    size, square = 3 * factor.size, element.shape[1] == 24
+    out = np.zeros((size, size if square else element.shape[1]))
+    for index in np.argwhere(factor):
+        nodes = node_numbers(factor.shape, *index)
+        dofs = np.concatenate([[3 * n, 3 * n + 1, 3 * n + 2] for n in nodes])
+        for row, dof in enumerate(dofs):
+            if square:
+                np.add.at(out[dof], dofs, factor[tuple(index)] * element[row])
+            else:
+                out[dof] += factor[tuple(index)] * element[row]
+    return out
+
+
+def unit_strain_displacements():
+    """(24, 6) affine displacements u_i = strain_ij x_j of the corners of a voxel."""
+    chi = np.zeros((8, 3, 6))
+    for load, (i, j) in enumerate(VOIGT):
+        strain = np.zeros((3, 3))
+        strain[i, j] += 0.5
+        strain[j, i] += 0.5
+        for node, corner in enumerate(product((0, 1), repeat=3)):
+            chi[node, :, load] = strain @ corner
+    return chi.reshape(24, 6)
+
+
+def effective_stiffness(factor, C):
+    """C of a cell by a dense least-squares solve: no symmetry, no pruning, no iteration."""
+    element, chi = element_stiffness(C), unit_strain_displacements()
+    K, b = assembled(factor, element), -assembled(factor, element @ chi)
+    x = np.linalg.lstsq(K, b, rcond=1e-11)[0]
+    return (factor.sum() * C - b.T @ x) / factor.size
+
+
+def components(solid, corners):
+    """Labels by flood fill over the periodic cell; -1 is void."""
+    steps = [
+        np.array(step)
+        for step in product((-1, 0, 1), repeat=3)
+        if any(step) and (corners or sum(map(abs, step)) == 1)
+    ]
+    labels = np.full(solid.shape, -1)
+    count = 0
+    for start in map(tuple, np.argwhere(solid)):
+        if labels[start] >= 0:
+            continue
+        labels[start], stack = count, [start]
+        while stack:
+            voxel = stack.pop()
+            for step in steps:
+                other = tuple(np.mod(voxel + step, solid.shape))
+                if solid[other] and labels[other] < 0:
+                    labels[other] = count
+                    stack.append(other)
+        count += 1
+    return labels
