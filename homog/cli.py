@@ -83,7 +83,7 @@ def _each_file(files, solved, formatted):
             _complain(f"{path}: {error}")
             code = max(code, error.exit_code)
             continue
-        click.echo(formatted(path, result, number))
+        _print(formatted(path, result, number))
     return code
 
 
@@ -114,7 +114,16 @@ def doctor():
     """Versions, threads, memory, and where each package comes from."""
     from homog.environment import environment_table
 
-    click.echo(environment_table())
+    _print(environment_table())
+
+
+def _print(text):
+    """To stdout; leaves quietly if nobody reads it any more."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def _complain(message):
@@ -132,7 +141,6 @@ def main(arguments=None):
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(arguments, prog_name="homog", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.Abort:
         _complain("interrupted")
         sys.exit(130)
@@ -142,9 +150,6 @@ def main(arguments=None):
     except HomogError as error:
         _complain(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except OSError as error:
         _complain(error)
         sys.exit(1)

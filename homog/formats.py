@@ -227,7 +227,7 @@ def _member(infos, key):
         names = ", ".join(repr(info.filename[:-4][:40]) for info in arrays[:8])
         more = f" and {len(arrays) - 8} more" if len(arrays) > 8 else ""
         wanted = "one array" if key is None else f"one array {key!r}"
-        found = f"got {len(chosen)}; give the key of one of: {names or 'none'}{more}"
+        found = f"got {len(chosen)}; give the key (--key) of one of: {names or 'none'}{more}"
         raise DataError(f"expected {wanted} in the archive, {found}")
     if chosen[0].flag_bits & 1 or chosen[0].compress_type not in (0, zipfile.ZIP_DEFLATED):
         # other methods than numpy's take memory before anything can be checked
