@@ -10,6 +10,7 @@ Adams, Brezina, Hu & Tuminaro (2003), J. Comput. Phys. 188, 593-610 (Chebyshev s
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import pyamg
@@ -18,10 +19,9 @@ from scipy.linalg import pinvh
 from scipy.sparse import bsr_array
 
 from homog import kernels
-from homog.conjugate_gradients import Accuracy, LinearSystem, conjugate_gradients
+from homog.conjugate_gradients import LinearSystem
 from homog.domain import periodic_domain
-from homog.errors import DataError
-from homog.formats import available_memory
+from homog.formats import check_memory
 
 COARSEST = 50  # nodes that are solved directly
 DEGREE = 2  # of the Chebyshev polynomial
@@ -30,51 +30,91 @@ BYTES_PER_NODE = 12_000  # peak memory, measured (benchmarks/solver.py)
 POWER_ITERATIONS, MARGIN = 10, 1.1  # for the largest eigenvalue
 
 
-def solve(problem, tol, workers, progress):
-    """Solve a cell problem with the assembled stiffness.
+def batches(problem):
+    """Loads that are solved together: those with one matrix."""
+    loads = sorted(problem.loads, key=problem.reduction.parity)
+    return [tuple(group) for _, group in groupby(loads, key=problem.reduction.parity)]
+
+
+class AssembledSystem(LinearSystem):
+    """The assembled stiffness of a cell problem on its solid nodes, for loads of one batch.
+
+    Vectors are (nodes, 3 * LOADS) arrays as in ``kernels``; places without a load are 0.
 
     Parameters
     ----------
     problem : CellProblem
-    tol : float
-        Error of C allowed, relative to its largest entry.
+    loads : sequence of int
     workers : Workers
-    progress : callable
-        Called with the fraction done.
-
-    Returns
-    -------
-    loads : (nodes, 3 * LOADS) array
-    solution : Solution
 
     Raises
     ------
     DataError
         If the problem does not fit in memory.
-    ConvergenceError
-        If C did not reach ``tol``.
     """
-    domain = periodic_domain(problem.factor > 0)
-    _check_memory(domain)
-    matrix = assemble(problem.factor, domain, problem.element)
-    loads = problem.loads(domain)
-    progress(0.1)
-    vcycle = VCycle(matrix, rigid_body_modes(domain.coordinates), workers)
-    progress(0.3)
-    system = LinearSystem(lambda x, f: vcycle.residual(matrix, x, f), vcycle)
-    energy = np.diag(problem.affine_energy)
-    accuracy = Accuracy(energy, tol, lambda fraction: progress(0.3 + 0.7 * fraction))
-    return loads, conjugate_gradients(system, loads, accuracy)
+
+    def __init__(self, problem, loads, workers):
+        self.loads = loads
+        self.shape = problem.factor.shape
+        domain = periodic_domain(problem.factor > 0)
+        check_memory(BYTES_PER_NODE * domain.count, 3 * domain.count)
+        self.nodes = tuple(domain.coordinates.T)
+        free = problem.free(loads[0])[:, *self.nodes].T
+        self.matrix = constrained(assemble(problem.factor, domain, problem.element), free)
+        modes = rigid_body_modes(domain.coordinates) * free.reshape(-1, 1)
+        self.free = np.repeat(free, kernels.LOADS, axis=1)
+        self.vcycle = VCycle(self.matrix, modes, workers)
+
+    def pack(self, forces):
+        """The vector of nodal forces (3, nx, ny, nz) of each load."""
+        out = np.zeros((len(self.nodes[0]), 3, kernels.LOADS))
+        for place, force in enumerate(forces):
+            out[:, :, place] = force[:, *self.nodes].T
+        return out.reshape(self.free.shape) * self.free
+
+    def unpack(self, vector, place):
+        """Field (3, nx, ny, nz) of one load."""
+        out = np.zeros((3, *self.shape))
+        out[:, *self.nodes] = vector.reshape(-1, 3, kernels.LOADS)[:, :, place].T
+        return out
+
+    def energies(self, energies):
+        """Energy of each load as the scalars of this system."""
+        return np.pad(energies, (0, kernels.LOADS - len(energies)))
+
+    def product(self, p):
+        return -self.vcycle.residual(self.matrix, p, np.zeros_like(p))
+
+    def residual(self, x, b):
+        return self.vcycle.residual(self.matrix, x, b)
+
+    def precondition(self, r):
+        return self.vcycle(r)
+
+    def dot(self, a, b):
+        shape = (-1, kernels.LOADS)
+        return np.einsum("nl,nl->l", a.reshape(shape), b.reshape(shape))
+
+    def advance(self, alpha, p, product, x, r):
+        x += p * np.tile(alpha, 3)
+        r -= product * np.tile(alpha, 3)
+
+    def turn(self, beta, z, p):
+        p *= np.tile(beta, 3)
+        p += z
 
 
-def _check_memory(domain):
-    """Refuse before the machine swaps."""
-    needed, free = BYTES_PER_NODE * domain.count, available_memory()
-    if free is not None and needed > free:
-        raise DataError(
-            f"needs about {needed / 1e9:.1f} GB of memory for {3 * domain.count} unknowns, "
-            f"{free / 1e9:.1f} GB are free; use a coarser grid or a larger machine"
-        )
+def constrained(matrix, free):
+    """Stiffness without the couplings of displacements that vanish, (n, 3) False in ``free``.
+
+    Their diagonal stays, so that the matrix can be inverted; without loads they remain 0.
+    """
+    if free.all():
+        return matrix
+    rows = np.repeat(np.arange(len(free)), np.diff(matrix.indptr))
+    kept = free[rows][:, :, None] & free[matrix.indices][:, None, :]
+    kept |= np.eye(3, dtype=bool) & (rows == matrix.indices)[:, None, None]
+    return bsr_array((matrix.data * kept, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def assemble(factor, domain, element):
@@ -213,3 +253,6 @@ class VCycle:
         x = self.residual(level.prolongation, self(coarse, depth + 1), x)
         self._smooth(level, x, f)
         return x
+
+
+System = AssembledSystem

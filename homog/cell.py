@@ -1,7 +1,6 @@
-"""The periodic unit cell: what counts as one, what of it carries load, how symmetric it is."""
+"""The periodic unit cell: what counts as one, and what of it carries load."""
 
 from dataclasses import dataclass
-from itertools import permutations, product
 
 import numpy as np
 from scipy import ndimage
@@ -169,51 +168,3 @@ def load_path(voxels):
     parts = components(voxels, corners=True)
     carries = np.append(False, parts.spans.any(axis=1))
     return LoadPath(carries[parts.labels], parts.spans.any(axis=0))
-
-
-@dataclass(frozen=True)
-class Symmetry:
-    """Signed axis permutations that leave the voxel array as it is, about its centre.
-
-    ``operations`` holds pairs ``(axes, flips)``: transpose by ``axes``, then reverse the axes
-    whose flip is True.
-    """
-
-    operations: tuple
-
-    @property
-    def order(self):
-        """Number of operations: 1 for none but the identity, 48 for a fully cubic cell."""
-        return len(self.operations)
-
-    @property
-    def mirrors(self):
-        """Axes whose reversal leaves the cell as it is, such as ``"xyz"`` or ``""``."""
-        return "".join(
-            name
-            for axis, name in enumerate(AXES)
-            if ((0, 1, 2), tuple(other == axis for other in range(3))) in self.operations
-        )
-
-
-def symmetry(solid):
-    """Find the signed axis permutations that leave a cell as it is.
-
-    Parameters
-    ----------
-    solid : (nx, ny, nz) bool array
-
-    Returns
-    -------
-    Symmetry
-    """
-    found = []
-    for axes in permutations(range(3)):
-        turned = solid.transpose(axes)
-        if turned.shape != solid.shape:
-            continue
-        for flips in product((False, True), repeat=3):
-            reverse = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
-            if np.array_equal(turned[reverse], solid):
-                found.append((axes, flips))
-    return Symmetry(tuple(found))

@@ -26,28 +26,52 @@ CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest
 NOTHING = 1e-12  # of the energy of the affine field: what rounding leaves of a mechanism's zero
 
 
-@dataclass(frozen=True)
 class LinearSystem:
-    """``residual(x, f)`` is f - A x, ``precondition(r)`` an approximate inverse applied to r; both
-    return new arrays.
+    """Symmetric positive semi-definite systems A x = b with one matrix and several loads.
 
-    Vectors are (nodes, 3 * loads) arrays as in ``kernels``.
+    Vectors are arrays that hold all loads; scalars (loads,) arrays. A returned vector may be
+    overwritten by the next call of the same method.
     """
 
-    residual: Callable
-    precondition: Callable
+    def product(self, p):
+        """A p."""
+        raise NotImplementedError
+
+    def residual(self, x, b):
+        """b - A x, to be kept."""
+        raise NotImplementedError
+
+    def precondition(self, r):
+        """Approximate inverse of A applied to r."""
+        raise NotImplementedError
+
+    def dot(self, a, b):
+        """Inner product of each load."""
+        raise NotImplementedError
+
+    def advance(self, alpha, p, product, x, r):
+        """x += alpha p and r -= alpha product, in place."""
+        raise NotImplementedError
+
+    def turn(self, beta, z, p):
+        """p = z + beta p, in place."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """When to stop: at an error of C of ``tol``, relative to its largest entry.
 
-    ``affine`` (loads,) is the energy of the cell under the unit strains without fluctuation.
+    ``affine`` (loads,) is the energy of the cell under the unit strains without fluctuation,
+    ``largest`` that of a relaxed unit strain if one is known already, and ``limit`` the number
+    of iterations allowed.
     """
 
     affine: np.ndarray
     tol: float
     progress: Callable
+    largest: float = 0.0
+    limit: int = LIMIT
 
 
 @dataclass(frozen=True)
@@ -71,7 +95,8 @@ def conjugate_gradients(system, loads, accuracy):
     Parameters
     ----------
     system : LinearSystem
-    loads : (nodes, 3 * loads) array
+    loads : array
+        A vector of the system.
     accuracy : Accuracy
 
     Returns
@@ -81,34 +106,34 @@ def conjugate_gradients(system, loads, accuracy):
     Raises
     ------
     ConvergenceError
-        If the accuracy is not reached in LIMIT iterations, or rounding got in the way.
+        If the accuracy is not reached in the iterations allowed, or rounding got in the way.
     """
     x, r = np.zeros_like(loads), loads.copy()
-    p = system.precondition(r)
-    rz = _dots(r, p, accuracy)
+    p = system.precondition(r).astype(loads.dtype)
+    rz = _finite(system.dot(r, p))
     energy = accuracy.affine.copy()  # of each load, falls towards the diagonal of V C
     alphas, betas = [], []
     if not rz.any():
-        return _solution(loads, x, r, 0, rz)
-    for iteration in range(1, LIMIT + 1):
-        product = system.residual(p, np.zeros_like(p))  # -A p
-        alpha = _ratio(rz, -_dots(p, product, accuracy))
-        x += _scaled(p, alpha)
-        r += _scaled(product, alpha)
+        return _solution(system, loads, x, r, 0, rz)
+    for iteration in range(1, accuracy.limit + 1):
+        product = system.product(p)
+        alpha = _ratio(rz, _finite(system.dot(p, product)))
+        system.advance(alpha, p, product, x, r)
         z = system.precondition(r)
         energy -= alpha * rz
-        previous, rz = rz, _dots(r, z, accuracy)
+        previous, rz = rz, _finite(system.dot(r, z))
         beta = _ratio(rz, previous)
         alphas.append(alpha)
         betas.append(beta)
         error = energy_error(np.array(alphas), np.array(betas), rz)
         if _accurate(energy, error, accuracy):
-            return _solution(loads, x, _checked(system, loads, x, r), iteration, error)
-        p = z + _scaled(p, beta)
+            r = _checked(system, loads, x, r)
+            return _solution(system, loads, x, r, iteration, error)
+        system.turn(beta, z, p)
     raise ConvergenceError(
-        f"no convergence in {LIMIT} iterations: C is known to {error.max() / energy.max():.0e} of "
-        f"its largest entry, not to tol={accuracy.tol:g}; allow a larger tol, or remove parts that "
-        "hang by edges or corners"
+        f"no convergence in {accuracy.limit} iterations: C is known to "
+        f"{error.max() / energy.max():.0e} of its largest entry, not to tol={accuracy.tol:g}; allow "
+        "a larger tol, or remove parts that hang by edges or corners"
     )
 
 
@@ -152,7 +177,7 @@ def _accurate(energy, error, accuracy):
     """Whether C is accurate enough, or nothing; tells the caller how far the way is gone."""
     if energy.max() <= NOTHING * accuracy.affine.max():
         return True
-    relative = error.max() / energy.max()
+    relative = error.max() / max(energy.max(), accuracy.largest)
     if 0 < relative < 1:
         accuracy.progress(min(1.0, log(relative) / log(accuracy.tol)))
     return relative <= accuracy.tol
@@ -170,19 +195,16 @@ def _checked(system, loads, x, recursive):
     return r
 
 
-def _solution(loads, x, r, iterations, error):
+def _solution(system, loads, x, r, iterations, error):
     """Record of what was reached."""
-    shape = (-1, len(error))
-    norm = np.linalg.norm(r.reshape(shape), axis=0)
-    scale = np.linalg.norm(loads.reshape(shape), axis=0)
+    scale = system.dot(loads, loads)
+    residuals = np.sqrt(_ratio(system.dot(r, r), scale))
     counts = np.where(scale > 0, iterations, 0)
-    return Solution(x, r, tuple(counts.tolist()), tuple(_ratio(norm, scale).tolist()), error)
+    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), error)
 
 
-def _dots(a, b, accuracy):
-    """Inner product of each load."""
-    shape = (-1, len(accuracy.affine))
-    dots = np.einsum("nl,nl->l", a.reshape(shape), b.reshape(shape))
+def _finite(dots):
+    """Inner products, if the iteration is still alive."""
     if not np.isfinite(dots).all():
         raise ConvergenceError("the iteration broke down (overflow); check the scale of E")
     return dots
@@ -191,8 +213,3 @@ def _dots(a, b, accuracy):
 def _ratio(a, b):
     """a / b, and 0 where b is not positive."""
     return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
-
-
-def _scaled(a, factors):
-    """Each load times its factor."""
-    return (a.reshape(-1, len(factors)) * factors).reshape(a.shape)

@@ -24,6 +24,12 @@ MECHANISM = Finding(
     "no directional constants",
 )
 
+FALLBACK = Finding(
+    "fallback",
+    "multigrid converged too slowly, so the assembled path (amg) solved the cell; parts that hang "
+    "by edges or corners are the usual cause",
+)
+
 
 def material_findings(material):
     """Findings on an ``Isotropic`` solid, as a list."""

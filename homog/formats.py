@@ -89,6 +89,28 @@ def available_memory():
     return max(0, min(known)) if known else None
 
 
+def check_memory(needed, unknowns):
+    """Refuse a problem before the machine swaps.
+
+    Parameters
+    ----------
+    needed : float
+        Bytes.
+    unknowns : int
+
+    Raises
+    ------
+    DataError
+        If less than that is available.
+    """
+    free = available_memory()
+    if free is not None and needed > free:
+        raise DataError(
+            f"needs about {needed / 1e9:.1f} GB of memory for {unknowns} unknowns, "
+            f"{free / 1e9:.1f} GB are free; use a coarser grid or a larger machine"
+        )
+
+
 class _CappedReader(io.BufferedReader):
     """A file that refuses to give one huge piece, as zipfile takes a table of contents."""
 

@@ -14,22 +14,32 @@ Guedes & Kikuchi (1990), Comput. Methods Appl. Mech. Engrg. 83, 143-198.
 """
 
 from dataclasses import dataclass
+from itertools import compress
 from time import perf_counter
 
 import numpy as np
 
-from homog import amg, tables
+from homog import multigrid, sensitivity, tables
 from homog.bounds import hashin_shtrikman_upper
-from homog.cell import Symmetry, load_path, symmetry, validated_voxels
-from homog.cell_problem import CellProblem
+from homog.cell import load_path, validated_voxels
+from homog.cell_problem import CellProblem, reduced_factor
 from homog.conjugate_gradients import NOTHING
 from homog.errors import ConvergenceError, DataError, ParameterError
-from homog.findings import MECHANISM, cell_findings, material_findings
+from homog.fields import Fields
+from homog.findings import FALLBACK, MECHANISM, cell_findings, material_findings
 from homog.material import Isotropic
-from homog.properties import cubic_constants, cubic_deviation, directional_constants, nearest_cubic
+from homog.properties import (
+    COMPONENTS,
+    cubic_constants,
+    cubic_deviation,
+    cubic_derivatives,
+    directional_constants,
+    nearest_cubic,
+)
+from homog.solver import METHODS, solve
+from homog.symmetry import AXES, NO_SYMMETRY, Symmetry, reduction, symmetry
 from homog.threads import Workers
 
-METHODS = ("auto", "amg")
 TIGHTEST = 1e-13  # tol that double precision can still deliver
 
 
@@ -38,7 +48,10 @@ class Statistics:
     """How a cell was solved.
 
     ``error`` is the estimated error of C relative to its largest entry, ``iterations`` and
-    ``residuals`` (relative, Euclidean) belong to the six unit strains, ``seconds`` is wall time.
+    ``residuals`` (relative, Euclidean) belong to the six unit strains; those that symmetry gave
+    have the numbers of their source. ``loads`` names the unit strains that were solved,
+    ``mirrors`` the axes along which only one half of the cell was, ``unknowns`` are those of one
+    load, ``seconds`` is wall time.
     """
 
     method: str
@@ -46,6 +59,8 @@ class Statistics:
     error: float
     iterations: tuple
     residuals: tuple
+    loads: tuple
+    mirrors: str
     unknowns: int
     threads: int
     seconds: float
@@ -62,6 +77,10 @@ class Homogenization:
     with a stiffness factor. ``dropped`` is the share of the solid that floats free, ``spans``
     tells for x, y, z whether the solid connects to its periodic image, ``warnings`` are
     ``Finding`` records. What is undefined (0 / 0) is NaN.
+
+    ``dC_dE, dC_dnu`` (6, 6) are the derivatives of C by E and nu of the solid, to about the
+    square root of the relative error of C; ``derivatives`` ``{"E": {...}, "nu": {...}}`` those
+    of E, G, nu, K and zener. ``fields`` is there if it was asked for.
     """
 
     C: np.ndarray
@@ -80,8 +99,12 @@ class Homogenization:
     symmetry: Symmetry
     shape: tuple
     material: Isotropic
+    dC_dE: np.ndarray
+    dC_dnu: np.ndarray
+    derivatives: dict
     solver: Statistics
     warnings: tuple
+    fields: Fields | None
 
     def __str__(self):
         return tables.result_table(self)
@@ -89,6 +112,27 @@ class Homogenization:
     def to_dict(self):
         """The result as numbers, strings, lists and dicts; what is undefined is None."""
         return tables.result_dict(self)
+
+    def scatter(self, relative):
+        """Standard deviations of E, G, nu, K and zener under scatter of the solid.
+
+        To first order, for independent Gaussian scatter of the solid's E and nu.
+
+        Parameters
+        ----------
+        relative : float
+            Standard deviation of the solid's E and nu, relative to their values, >= 0.
+
+        Returns
+        -------
+        dict of float
+
+        Raises
+        ------
+        ParameterError
+            If ``relative`` is negative or not finite.
+        """
+        return sensitivity.scatter(self.derivatives, self.material, relative)
 
 
 def homogenize(
@@ -100,6 +144,8 @@ def homogenize(
     threads=None,
     stiffness_factor=None,
     progress=None,
+    use_symmetry=True,
+    fields=False,
 ):
     """Effective stiffness and engineering constants of a periodic voxel unit cell.
 
@@ -112,14 +158,19 @@ def homogenize(
         The solid.
     tol : float
         Error of C allowed, relative to its largest entry.
-    method : {"auto", "amg"}
-        Solver; ``auto`` chooses.
+    method : {"auto", "multigrid", "amg"}
+        Solver. ``auto`` takes multigrid, or the assembled path (amg) where the box cannot be
+        coarsened or multigrid does not converge.
     threads : int, optional
         All available processors if not given. Results do not depend on it.
     stiffness_factor : (nx, ny, nz) array_like, optional
         Multiplies the stiffness of each solid voxel, > 0 there.
     progress : callable, optional
         Called with the fraction done, between 0 and 1.
+    use_symmetry : bool
+        Whether mirrors and permutations of the axes that leave the cell as it is spare work.
+    fields : bool
+        Whether to keep the displacements of all unit strains: ``Homogenization.fields``.
 
     Returns
     -------
@@ -139,28 +190,50 @@ def homogenize(
     voxels = validated_voxels(voxels)
     factor = _validated_factor(stiffness_factor, voxels)
     path = load_path(voxels)
-    problem = CellProblem(np.where(path.solid, factor, 0.0), material.stiffness, path.spans)
+    group = symmetry(voxels)
+    carrying = np.where(path.solid, factor, 0.0)
+    if not use_symmetry:
+        used = NO_SYMMETRY
+    elif stiffness_factor is None and np.array_equal(path.solid, voxels):
+        used = group
+    else:
+        used = symmetry(carrying)
+    largest = carrying.max() or 1.0
+    scale = material.E * largest
+    problem = _problem(carrying / largest, material, path.spans, used)
     with Workers(threads) as workers:
-        C, solved = _solve(problem, tol, workers, progress or (lambda fraction: None))
-        statistics = Statistics(
-            tol=tol, threads=workers.threads, seconds=perf_counter() - start, **solved
-        )
-    geometry = _geometry(voxels, path)
-    C.setflags(write=False)
+        relative, dC_dnu, statistics, solved = _solved(problem, method, tol, workers, progress)
+        statistics |= {"tol": tol, "threads": workers.threads, "seconds": perf_counter() - start}
+    C = relative * scale
+    tensors = {"C": C, "dC_dE": C / material.E, "dC_dnu": dC_dnu * scale}
+    for tensor in tensors.values():
+        tensor.setflags(write=False)
     constants = _constants(C, tol)
-    bounds = _bounds(geometry["volume_fraction"], material, stiffness_factor)
     warnings = [*material_findings(material), *cell_findings(voxels, path)]
     if constants["directional"] is None and path.spans.all():
         warnings.append(MECHANISM)
+    if method == "auto" and statistics["method"] == "amg" and multigrid.fits(problem):
+        warnings.append(FALLBACK)
     return Homogenization(
-        C=C,
+        **tensors,
         **constants,
-        **geometry,
-        **bounds,
+        **_geometry(voxels, path, group),
+        **_bounds(np.count_nonzero(voxels) / voxels.size, material, stiffness_factor),
+        derivatives={
+            name: cubic_derivatives(C, tensors[f"dC_d{name}"]) for name in ("E", "nu")
+        },
         material=material,
-        solver=statistics,
+        solver=Statistics(**statistics),
         warnings=tuple(warnings),
+        fields=Fields(problem, solved, material.E, voxels.shape) if fields else None,
     )
+
+
+def _problem(factor, material, spans, group):
+    """The cell problem relative to Young's modulus, on the part that symmetry leaves."""
+    reduced = reduction(group, factor.shape)
+    stiffness = material.stiffness / material.E
+    return CellProblem(reduced_factor(factor, reduced.mirrored), stiffness, spans, reduced)
 
 
 def _check_options(material, tol, method):
@@ -186,43 +259,55 @@ def _validated_factor(stiffness_factor, voxels):
     return np.where(voxels, factor, 0.0)
 
 
-def _solve(problem, tol, workers, progress):
-    """C, and how it was found, as fields of ``Statistics``."""
-    uniform = (problem.factor == problem.factor.flat[0]).all()
-    if uniform or not problem.carried.any():
-        return problem.affine_energy / problem.factor.size, {
-            "method": "closed form",
-            "error": 0.0,
-            "iterations": (0,) * 6,
-            "residuals": (0.0,) * 6,
-            "unknowns": 0,
-        }
-    loads, solution = amg.solve(problem, tol, workers, progress)
-    C, error = _resolved(problem, loads, solution, tol)
-    return C, {
-        "method": "amg",
+def _solved(problem, method, tol, workers, progress):
+    """C and its derivative by nu, how they were found as a dict, and the displacements."""
+    inner = problem.factor[tuple(slice(n) for n in problem.voxels)]
+    if not problem.carried.any() or (inner == inner.flat[0]).all():
+        C = problem.affine_energy / problem.volume
+        return C, sensitivity.by_poisson(problem, C, {}), _closed_form(), {}
+    found = solve(problem, method, tol, workers, progress or (lambda fraction: None))
+    C, error = _resolved(problem, found, tol)
+    images = [problem.reduction.images[load].source for load in range(6)]
+    statistics = {
+        "method": found.method,
         "error": error,
-        "iterations": solution.iterations,
-        "residuals": solution.residuals,
-        "unknowns": loads.size // 6,
+        "iterations": tuple(found.iterations.get(source, 0) for source in images),
+        "residuals": tuple(found.residuals.get(source, 0.0) for source in images),
+        "loads": tuple(COMPONENTS[load] for load in problem.loads),
+        "mirrors": "".join(compress(AXES, problem.reduction.mirrored)),
+        "unknowns": max(np.count_nonzero(problem.free(load)) for load in problem.loads),
+    }
+    displacements = found.displacements
+    return C, sensitivity.by_poisson(problem, C, displacements), statistics, displacements
+
+
+def _closed_form():
+    """Statistics of a cell for which there is nothing to solve."""
+    return {
+        "method": "closed form",
+        "error": 0.0,
+        "iterations": (0,) * 6,
+        "residuals": (0.0,) * 6,
+        "loads": (),
+        "mirrors": "",
+        "unknowns": 0,
     }
 
 
-def _resolved(problem, loads, solution, tol):
+def _resolved(problem, found, tol):
     """C without what rounding leaves of a zero, and its relative error with rounding."""
-    C = problem.effective_stiffness(loads, solution)
-    affine = problem.affine_energy.max() / problem.factor.size
+    C = problem.reduction.completed(found.entries)
+    affine = problem.affine_energy.max() / problem.volume
     largest = np.abs(C).max()
     if largest <= 2 * NOTHING * affine:
         return np.zeros_like(C), 0.0
-    error = solution.error.max() / problem.factor.size / largest
     rounding = 10 * np.finfo(float).eps * affine / largest
     if rounding > max(tol, TIGHTEST):
         raise ConvergenceError(
             f"the cell is {affine / largest:.0e} times softer than its solid: rounding limits C to "
             f"{rounding:.0e} of its largest entry, not tol={tol:g}; allow a larger tol"
         )
-    return C, float(max(error, rounding))
+    return C, float(max(found.error / largest, rounding))
 
 
 def _constants(C, tol):
@@ -234,14 +319,14 @@ def _constants(C, tol):
     }
 
 
-def _geometry(voxels, path):
+def _geometry(voxels, path, group):
     """What the voxels alone say, as fields of ``Homogenization``."""
     solid = np.count_nonzero(voxels)
     return {
         "volume_fraction": solid / voxels.size,
         "dropped": 1 - np.count_nonzero(path.solid) / solid if solid else 0.0,
         "spans": tuple(map(bool, path.spans)),
-        "symmetry": symmetry(voxels),
+        "symmetry": group,
         "shape": voxels.shape,
     }
 

@@ -5,6 +5,8 @@ Voigt order is 11, 22, 33, 23, 13, 12 with engineering shear throughout.
 
 import numpy as np
 
+COMPONENTS = ("11", "22", "33", "23", "13", "12")
+
 
 def nearest_cubic(C):
     """Cubic part of a stiffness: its C11, C12 and C44 (means over the axes).
@@ -95,3 +97,28 @@ def directional_constants(C, singular=1e-9):
     nu = -S[:3, :3] / np.diag(S)[:3, None]  # S_ji / S_ii, S symmetric
     np.fill_diagonal(nu, np.nan)
     return {"E": 1 / np.diag(S)[:3], "G": 1 / np.diag(S)[3:], "nu": nu}
+
+
+def cubic_derivatives(C, dC):
+    """Change of the constants of the nearest cubic tensor with a small change of a stiffness.
+
+    Parameters
+    ----------
+    C, dC : (6, 6) array
+        Stiffness and its derivative by some parameter.
+
+    Returns
+    -------
+    dict of float
+        Derivatives of ``E, G, nu, K, zener`` by the same parameter, NaN where the constant is.
+    """
+    C11, C12, C44 = nearest_cubic(C)
+    dC11, dC12, dC44 = nearest_cubic(dC)
+    constants = cubic_constants(C11, C12, C44)
+    total, difference, nu = C11 + C12, C11 - C12, constants["nu"]
+    undefined = np.isnan(nu)
+    dnu = np.nan if undefined else (C11 * dC12 - C12 * dC11) / total**2
+    dE = 0.0 if undefined else dC11 - 4 * nu * dC12 + 2 * nu**2 * (dC11 + dC12)
+    zener = constants["zener"]
+    dzener = (2 * dC44 - zener * (dC11 - dC12)) / difference if difference else np.nan
+    return {"E": dE, "G": dC44, "nu": dnu, "K": (dC11 + 2 * dC12) / 3, "zener": dzener}

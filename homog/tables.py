@@ -6,9 +6,8 @@ import math
 import numpy as np
 
 from homog import __version__
-from homog.cell import AXES
-
-COMPONENTS = ("11", "22", "33", "23", "13", "12")
+from homog.properties import COMPONENTS
+from homog.symmetry import AXES
 
 
 def result_dict(result):
