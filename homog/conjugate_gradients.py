@@ -110,7 +110,7 @@ def conjugate_gradients(system, loads, accuracy):
     """
     x, r = np.zeros_like(loads), loads.copy()
     p = system.precondition(r).astype(loads.dtype)
-    rz = _finite(system.dot(r, p))
+    start = rz = _finite(system.dot(r, p))
     energy = accuracy.affine.copy()  # of each load, falls towards the diagonal of V C
     alphas, betas = [], []
     if not rz.any():
@@ -122,6 +122,7 @@ def conjugate_gradients(system, loads, accuracy):
         z = system.precondition(r)
         energy -= alpha * rz
         previous, rz = rz, _finite(system.dot(r, z))
+        _check_definite(rz, start)
         beta = _ratio(rz, previous)
         alphas.append(alpha)
         betas.append(beta)
@@ -208,6 +209,12 @@ def _finite(dots):
     if not np.isfinite(dots).all():
         raise ConvergenceError("the iteration broke down (overflow); check the scale of E")
     return dots
+
+
+def _check_definite(rz, start):
+    """Refuse a preconditioner that is not positive: its error estimate would mean nothing."""
+    if (rz < -1e-12 * start.max()).any():
+        raise ConvergenceError("the preconditioner is not positive definite; try --solver amg")
 
 
 def _ratio(a, b):

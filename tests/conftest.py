@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from homog.cell_problem import CellProblem, reduced_factor
 from homog.material import Isotropic
+from homog.symmetry import NO_SYMMETRY, reduction
 
 ROOT = Path(__file__).parents[1]
 UNITS = ROOT / "examples" / "units"
@@ -44,3 +46,12 @@ def transformed(voxels, axes, flips):
     R = np.zeros((3, 3))
     R[range(3), axes] = np.where(flips, -1, 1)
     return voxels.transpose(axes)[reverse], R
+
+
+def cell_problem(factor, material=None, group=NO_SYMMETRY):
+    """Cell problem of stiffness factors that connect the cell along all axes."""
+    factor = np.asarray(factor, dtype=float)
+    reduced = reduction(group, factor.shape)
+    stiffness = (material or Isotropic(1.0, 0.3)).stiffness
+    half = reduced_factor(factor, reduced.mirrored)
+    return CellProblem(half, stiffness, np.ones(3, dtype=bool), reduced)
