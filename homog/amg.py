@@ -82,6 +82,9 @@ class AssembledSystem(LinearSystem):
         """Energy of each load as the scalars of this system."""
         return np.pad(energies, (0, kernels.LOADS - len(energies)))
 
+    def start(self, residual):
+        return residual.copy()
+
     def product(self, p):
         return -self.vcycle.residual(self.matrix, p, np.zeros_like(p))
 

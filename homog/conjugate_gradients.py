@@ -17,28 +17,37 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from scipy.linalg import eigvalsh_tridiagonal
 
+from homog import kernels
 from homog.errors import ConvergenceError
 
 LIMIT = 1000  # iterations
 CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest eigenvalue
+RESTARTS = 20
 NOTHING = 1e-12  # of the energy of the affine field: what rounding leaves of a mechanism's zero
 
 
 class LinearSystem:
     """Symmetric positive semi-definite systems A x = b with one matrix and several loads.
 
-    Vectors are arrays that hold all loads; scalars (loads,) arrays. A returned vector may be
-    overwritten by the next call of the same method.
+    Vectors are arrays that hold all loads; scalars (loads,) arrays. The iteration works on
+    vectors of the system's own precision; ``residual`` is right in double precision. A returned
+    vector may be overwritten by the next call of the same method.
     """
+
+    #: Reduction of r.z after which the iteration needs the true residual again.
+    memory = 0.0
+
+    def start(self, residual):
+        """A residual in double precision as a vector of the iteration."""
+        raise NotImplementedError
 
     def product(self, p):
         """A p."""
         raise NotImplementedError
 
     def residual(self, x, b):
-        """b - A x, to be kept."""
+        """b - A x in double precision, to be kept."""
         raise NotImplementedError
 
     def precondition(self, r):
@@ -92,11 +101,14 @@ class Solution:
 def conjugate_gradients(system, loads, accuracy):
     """Solve A x = load for each load.
 
+    The residual of the iteration is compared with the true one at its end. Where rounding has
+    driven the two apart, the iteration starts again from the true one (iterative refinement).
+
     Parameters
     ----------
     system : LinearSystem
     loads : array
-        A vector of the system.
+        A vector of the system, in double precision.
     accuracy : Accuracy
 
     Returns
@@ -108,37 +120,70 @@ def conjugate_gradients(system, loads, accuracy):
     ConvergenceError
         If the accuracy is not reached in the iterations allowed, or rounding got in the way.
     """
-    x, r = np.zeros_like(loads), loads.copy()
-    p = system.precondition(r).astype(loads.dtype)
+    run = _Run(energy=accuracy.affine.copy())
+    x, r = None, loads
+    for _ in range(RESTARTS):
+        step, recursive = _iterate(system, r, accuracy, run)
+        x = step if x is None else x + step.astype(loads.dtype)
+        r = system.residual(x, loads)
+        drift, left, scale = (_norm(system, a) for a in (r - recursive, recursive, loads))
+        if run.done and drift <= 0.1 * left + 1e-13 * scale:
+            return _solution(system, loads, (x, r), run)
+    raise ConvergenceError(
+        "rounding errors spoil the solution; allow a larger tol, or remove mechanisms (parts that "
+        "hang by edges or corners) from the cell"
+    )
+
+
+@dataclass
+class _Run:
+    """What is known while the iteration goes on, through its restarts."""
+
+    energy: np.ndarray  # of each load, falls towards the diagonal of V C
+    error: np.ndarray | None = None
+    smallest: float = np.inf  # Ritz value
+    iterations: int = 0
+    done: bool = False
+
+
+def _iterate(system, residual, accuracy, run):
+    """Iterate from x = 0 to the accuracy, or until rounding matters; x and its residual."""
+    r = system.start(residual)
+    p = system.precondition(r).copy()
+    x = np.zeros_like(p)
     start = rz = _finite(system.dot(r, p))
-    energy = accuracy.affine.copy()  # of each load, falls towards the diagonal of V C
     alphas, betas = [], []
-    if not rz.any():
-        return _solution(system, loads, x, r, 0, rz)
-    for iteration in range(1, accuracy.limit + 1):
+    run.error, run.done = np.zeros_like(rz), not rz.any()
+    while not run.done and rz.max() > system.memory * start.max():
+        if run.iterations == accuracy.limit:
+            raise ConvergenceError(_message(accuracy, run))
         product = system.product(p)
         alpha = _ratio(rz, _finite(system.dot(p, product)))
         system.advance(alpha, p, product, x, r)
         z = system.precondition(r)
-        energy -= alpha * rz
+        run.energy -= alpha * rz
+        run.iterations += 1
         previous, rz = rz, _finite(system.dot(r, z))
         _check_definite(rz, start)
         beta = _ratio(rz, previous)
         alphas.append(alpha)
         betas.append(beta)
-        error = energy_error(np.array(alphas), np.array(betas), rz)
-        if _accurate(energy, error, accuracy):
-            r = _checked(system, loads, x, r)
-            return _solution(system, loads, x, r, iteration, error)
+        run.error, run.smallest = energy_error(np.stack(alphas), np.stack(betas), rz, run.smallest)
+        run.done = _accurate(run, accuracy)
         system.turn(beta, z, p)
-    raise ConvergenceError(
+    return x, r
+
+
+def _message(accuracy, run):
+    """Why no number is returned, and what to do."""
+    return (
         f"no convergence in {accuracy.limit} iterations: C is known to "
-        f"{error.max() / energy.max():.0e} of its largest entry, not to tol={accuracy.tol:g}; allow "
-        "a larger tol, or remove parts that hang by edges or corners"
+        f"{run.error.max() / run.energy.max():.0e} of its largest entry, not to "
+        f"tol={accuracy.tol:g}; allow a larger tol, or remove parts that hang by edges or corners"
     )
 
 
-def energy_error(alphas, betas, rz):
+def energy_error(alphas, betas, rz, smallest=np.inf):
     """Bound the squared energy norm of the error of each load.
 
     Parameters
@@ -147,61 +192,51 @@ def energy_error(alphas, betas, rz):
         Step lengths, and ratios of successive ``rz``.
     rz : (loads,) array
         Product of residual and preconditioned residual after these iterations.
+    smallest : float
+        Smallest Ritz value known before.
 
     Returns
     -------
-    (loads,) array
+    error : (loads,) array
+    smallest : float
+        Smallest Ritz value known now.
     """
     active = (alphas > 0).all(axis=0) & (rz > 0)
     error = np.zeros_like(rz)
     if not active.any():
-        return error
+        return error, smallest
     alphas, betas = alphas[:, active], betas[:, active]
-    smallest = CAUTION * min(map(_smallest_ritz_value, alphas.T, betas.T))
-    radau = np.full(active.sum(), 1 / smallest)
+    smallest = min(smallest, kernels.smallest_ritz_value(alphas, betas).min())
+    bound = CAUTION * smallest
+    radau = np.full(active.sum(), 1 / bound)
     for alpha, beta in zip(alphas, betas, strict=True):
-        radau = (radau - alpha) / (smallest * (radau - alpha) + beta)
+        radau = (radau - alpha) / (bound * (radau - alpha) + beta)
     error[active] = radau * rz[active]
-    return error
+    return error, smallest
 
 
-def _smallest_ritz_value(alpha, beta):
-    """Smallest eigenvalue of the Lanczos matrix that belongs to CG coefficients."""
-    diagonal = 1 / alpha
-    diagonal[1:] += beta[:-1] / alpha[:-1]
-    return eigvalsh_tridiagonal(
-        diagonal, np.sqrt(beta[:-1]) / alpha[:-1], select="i", select_range=(0, 0)
-    )[0]
-
-
-def _accurate(energy, error, accuracy):
+def _accurate(run, accuracy):
     """Whether C is accurate enough, or nothing; tells the caller how far the way is gone."""
-    if energy.max() <= NOTHING * accuracy.affine.max():
+    if run.energy.max() <= NOTHING * accuracy.affine.max():
         return True
-    relative = error.max() / max(energy.max(), accuracy.largest)
+    relative = run.error.max() / max(run.energy.max(), accuracy.largest)
     if 0 < relative < 1:
         accuracy.progress(min(1.0, log(relative) / log(accuracy.tol)))
     return relative <= accuracy.tol
 
 
-def _checked(system, loads, x, recursive):
-    """True residual, if the recursive one can be trusted."""
-    r = system.residual(x, loads)
-    drift = np.linalg.norm(r - recursive)
-    if not drift <= 0.1 * np.linalg.norm(recursive) + 1e-13 * np.linalg.norm(loads):
-        raise ConvergenceError(
-            "rounding errors spoil the solution; allow a larger tol, or remove mechanisms "
-            "(parts that hang by edges or corners) from the cell"
-        )
-    return r
-
-
-def _solution(system, loads, x, r, iterations, error):
+def _solution(system, loads, reached, run):
     """Record of what was reached."""
+    x, r = reached
     scale = system.dot(loads, loads)
     residuals = np.sqrt(_ratio(system.dot(r, r), scale))
-    counts = np.where(scale > 0, iterations, 0)
-    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), error)
+    counts = np.where(scale > 0, run.iterations, 0)
+    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), run.error)
+
+
+def _norm(system, a):
+    """Euclidean norm of all loads."""
+    return np.sqrt(system.dot(a, a).sum())
 
 
 def _finite(dots):

@@ -5,6 +5,7 @@ are the degrees of freedom ``3 a, 3 a + 1, 3 a + 2``. Voigt order is
 11, 22, 33, 23, 13, 12 with engineering shear.
 """
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -55,10 +56,15 @@ def element_stiffness(C):
     -------
     (24, 24) array
     """
-    gauss = 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)
-    matrices = [strain_displacement(point) for point in product(gauss, repeat=3)]
-    K = sum(B.T @ C @ B for B in matrices) / 8
+    K = sum(B.T @ C @ B for B in _gauss_matrices()) / 8
     return (K + K.T) / 2
+
+
+@cache
+def _gauss_matrices():
+    """B at the eight Gauss points."""
+    gauss = 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)
+    return [strain_displacement(point) for point in product(gauss, repeat=3)]
 
 
 def unit_strain_displacements():

@@ -219,9 +219,7 @@ def homogenize(
         **constants,
         **_geometry(voxels, path, group),
         **_bounds(np.count_nonzero(voxels) / voxels.size, material, stiffness_factor),
-        derivatives={
-            name: cubic_derivatives(C, tensors[f"dC_d{name}"]) for name in ("E", "nu")
-        },
+        derivatives={name: cubic_derivatives(C, tensors[f"dC_d{name}"]) for name in ("E", "nu")},
         material=material,
         solver=Statistics(**statistics),
         warnings=tuple(warnings),

@@ -150,3 +150,30 @@ def smoothing_direction(
                 weight = step * inverse[p, r, c]
                 for n in range(loads):
                     direction[p, r * loads + n] += weight * row[c * loads + n]
+
+
+@kernel
+def smallest_ritz_value(alpha, beta):
+    """Smallest eigenvalue of the Lanczos matrix of each load, from the coefficients of CG.
+
+    ``alpha, beta`` (iterations, loads). By bisection with Sturm's sequence, to one percent: the
+    pivots of the shifted matrix are positive below the smallest eigenvalue.
+    """
+    steps, loads = alpha.shape
+    out = np.empty(loads)
+    for load in range(loads):
+        low, high = 0.0, 1 / alpha[0, load]
+        while high - low > 0.01 * high:
+            shift = (low + high) / 2
+            pivot = 1 / alpha[0, load] - shift
+            n = 1
+            while n < steps and pivot > 0:
+                slope = beta[n - 1, load] / alpha[n - 1, load]
+                pivot = 1 / alpha[n, load] + slope - shift - slope / alpha[n - 1, load] / pivot
+                n += 1
+            if pivot > 0:
+                low = shift
+            else:
+                high = shift
+        out[load] = low
+    return out

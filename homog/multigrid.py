@@ -3,8 +3,8 @@
 All solid voxels have the same stiffness matrix, so a level is nothing but its factors. A coarse
 voxel has the mean factor of the eight it covers, and twice the stiffness for twice the edge.
 Trilinear interpolation links the levels, a Chebyshev polynomial in the diagonally scaled
-stiffness smooths, and the coarsest level is solved directly. The V-cycle runs in single
-precision as the preconditioner of conjugate gradients in double precision.
+stiffness smooths, and the coarsest level is solved directly. The V-cycle preconditions conjugate
+gradients; both run in single precision, and the residual in the end is that of double precision.
 
 References
 ----------
@@ -14,9 +14,9 @@ Arbenz, van Lenthe, Mennel, Mueller & Sala (2008), Int. J. Numer. Meth. Engng 73
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import lapack
 
 from homog import voxel_kernels as kernels
 from homog.conjugate_gradients import LinearSystem
@@ -26,6 +26,7 @@ SINGLE = np.float32
 SMOOTHED = 16.0  # ratio of the largest to the smallest eigenvalue that is smoothed
 COARSEST = 600  # unknowns that are solved directly
 REGULAR = 1e-6  # of the diagonal, added on the coarsest level: translations have no stiffness
+HUGE = 1e12  # stiffness that keeps a displacement at zero
 ALONE = 60_000  # nodes up to which one thread does better
 TOGETHER = 100_000  # nodes of all loads up to which solving them side by side pays
 BYTES_PER_NODE = 350  # peak memory, measured (benchmarks/solver.py)
@@ -130,13 +131,13 @@ class VoxelSystem(LinearSystem):
         self.levels = [_level(factor, fixed, element[0, 0]) for factor in factors]
         self.single_weight = tuple(SINGLE(value) for value in self.weight)
         self.first, self.mix = _chebyshev(_largest_eigenvalue(element))
-        self.coarsest = _inverses(factors[-1], fixed, element)
+        self.coarsest = _coarsest_factors(factors[-1], fixed, element)
         shapes = [(3, *level.factor.shape) for level in self.levels]
         self.arrays = tuple(tuple(np.zeros(s, SINGLE) for s in shapes) for _ in range(4))
         self.factor = np.tile(problem.factor, (1, 1, len(loads)))  # double precision
-        self.vector = np.zeros(shapes[0])
+        self.vector = np.zeros(shapes[0], SINGLE)
         self.partial = np.zeros((shapes[0][1], len(loads)))
-        self.bound = _bound_places(shapes[0], fixed)
+        self.bound = _bound_places(problem.factor.shape, tuple(mask.tobytes() for mask in fixed))
 
     def pack(self, forces):
         """The vector of nodal forces (3, nx, ny, nz) of each load."""
@@ -153,35 +154,42 @@ class VoxelSystem(LinearSystem):
         """Energy of each load as the scalars of this system."""
         return np.array(energies)
 
+    memory = 1e-9  # of single precision
+
+    def start(self, residual):
+        self.arrays[0][0][...] = residual
+        return self.arrays[0][0]
+
     def product(self, p):
-        return self._apply(kernels.PRODUCT, p, p, self.vector)
+        level, out = self.levels[0], self.vector
+        arguments = (level.factor, level.solid, level.active, self.single_weight, p, p)
+        arguments += (level.inverse, self.mix[0], out)
+        self._run(kernels.sweep, p.shape[1], p[0].size, kernels.PRODUCT, p, *arguments)
+        out.reshape(-1)[self.bound] = 0
+        return out
 
     def residual(self, x, b):
-        return self._apply(kernels.RESIDUAL, x, b, np.zeros_like(x))
+        level, out = self.levels[0], np.zeros(x.shape)
+        x, inverse = x.astype(float), np.zeros((1, 1, 1, 1))
+        arguments = (self.factor, level.solid, level.active, self.weight, b, x, inverse)
+        arguments += ((0.0, 0.0, 0.0), out)
+        self._run(kernels.sweep, x.shape[1], x[0].size, kernels.RESIDUAL, x, *arguments)
+        out.reshape(-1)[self.bound] = 0
+        return out
 
     def precondition(self, r):
-        self.arrays[0][0][...] = r
-        return self.cycle()
+        return self.cycle()  # r is the right-hand side already, see start
 
     def dot(self, a, b):
         self._run(kernels.dots, a.shape[1], a[0].size, a, b, self.partial)
         return self.partial.sum(axis=0)
 
     def advance(self, alpha, p, product, x, r):
-        rounded = self.arrays[0][0]
-        self._run(kernels.advance, x.shape[1], x[0].size, alpha, p, product, x, r, rounded)
+        alpha = alpha.astype(SINGLE)
+        self._run(kernels.advance, x.shape[1], x[0].size, alpha, p, product, x, r)
 
     def turn(self, beta, z, p):
-        self._run(kernels.turn, p.shape[1], p[0].size, beta, z, p)
-
-    def _apply(self, mode, u, rhs, out):
-        """A u, or rhs - A u, in double precision."""
-        level = self.levels[0]
-        arguments = (mode, u, self.factor, level.solid, level.active, self.weight, rhs)
-        arguments += (u, level.inverse, (0.0, 0.0, 0.0), out)
-        self._run(kernels.sweep, u.shape[1], u[0].size, *arguments)
-        out.reshape(-1)[self.bound] = 0
-        return out
+        self._run(kernels.turn, p.shape[1], p[0].size, beta.astype(SINGLE), z, p)
 
     def _run(self, kernel, planes, size, *arguments):
         """A kernel over planes, by all threads if it is worth it."""
@@ -220,10 +228,14 @@ class VoxelSystem(LinearSystem):
     def _descend(self, n):
         rhs, low, high, out = (a[n] for a in self.arrays)
         level, size, coarse = self.levels[n], rhs[0].size, self.arrays[0][n + 1]
-        self._run(kernels.scale, rhs.shape[1], size, level.active, rhs, level.inverse, self.first, low)
+        self._run(
+            kernels.scale, rhs.shape[1], size, level.active, rhs, level.inverse, self.first, low
+        )
         self._sweep(n, kernels.SMOOTH, low, self.mix[0], low, high)
         self._sweep(n, kernels.RESIDUAL, high, self.mix[0], low, out)
-        self._run(kernels.restrict, coarse.shape[1], size, out, self.mirrored, len(self.loads), coarse)
+        self._run(
+            kernels.restrict, coarse.shape[1], size, out, self.mirrored, len(self.loads), coarse
+        )
 
     def _ascend(self, n):
         _, low, high, out = (a[n] for a in self.arrays)
@@ -251,34 +263,38 @@ def _level(factor, fixed, diagonal):
     rows = factor.any(axis=2)
     active = rows | np.roll(rows, 1, 0)
     active |= np.roll(active, 1, 1)
-    total = factor
+    total = factor.astype(SINGLE)
+    single = np.tile(total, (1, 1, len(fixed)))
     for axis in range(3):
         total = total + np.roll(total, 1, axis)
-    inverse = np.zeros(total.shape)
+    inverse = np.zeros(total.shape, SINGLE)
     np.divide(1 / diagonal, total, out=inverse, where=total > 0)
-    if not any(f.any() for f in fixed):
+    masks = [mask.tobytes() for mask in fixed]
+    if not any(map(any, masks)):
         inverse = inverse[None]
     else:
-        inverse = np.concatenate([_masked(inverse, f) for f in fixed], axis=3)
-    return Level(
-        np.tile(factor.astype(SINGLE), (1, 1, len(fixed))), rows, active, inverse.astype(SINGLE)
-    )
+        inverse = np.concatenate([inverse * _free(factor.shape, mask) for mask in masks], axis=3)
+    return Level(single, rows, active, inverse)
 
 
-def _masked(inverse, fixed):
-    """(3, nx, ny, nz) with zeros at the ends of the axes where a component is fixed."""
-    out = np.repeat(inverse[None], 3, axis=0)
-    for c, axis in np.argwhere(fixed):
+@lru_cache(maxsize=64)
+def _free(shape, fixed):
+    """False where a component vanishes at the ends of an axis, (3, nx, ny, nz).
+
+    ``fixed`` are the bytes of ``CellProblem.fixed``.
+    """
+    out = np.ones((3, *shape), dtype=bool)
+    for c, axis in np.argwhere(np.frombuffer(fixed, bool).reshape(3, 3)):
         ends = np.moveaxis(out[c], axis, 0)
-        ends[0] = ends[-1] = 0
+        ends[0] = ends[-1] = False
+    out.setflags(write=False)
     return out
 
 
+@lru_cache(maxsize=16)
 def _bound_places(shape, fixed):
     """Indices into the flat vector of the displacements that vanish."""
-    n = shape[3] // len(fixed)
-    parts = [_masked(np.ones((*shape[1:3], n), bool), mask) for mask in fixed]
-    return np.flatnonzero(~np.concatenate(parts, axis=3))
+    return np.flatnonzero(~np.concatenate([_free(shape, mask) for mask in fixed], axis=3))
 
 
 def _largest_eigenvalue(element):
@@ -297,23 +313,24 @@ def _chebyshev(largest):
     return first, tuple(tuple(SINGLE(value) for value in mix) for mix in mixes)
 
 
-def _inverses(factor, fixed, element):
-    """Inverse of the coarsest stiffness for each load, (loads, 3 n, 3 n), single precision."""
+def _coarsest_factors(factor, fixed, element):
+    """Cholesky factors of the coarsest stiffness, (loads, 3 n, 3 n), upper, single precision.
+
+    Displacements that are fixed or touch no solid are left out by a huge diagonal.
+    """
     size = 3 * factor.size
     matrix = np.zeros((size, size))
     kernels.assemble_dense(factor, element, matrix)
     diagonal = matrix.diagonal().copy()
-    known = {}
+    factors = {}
     for mask in fixed:
-        if mask.tobytes() not in known:
-            free = _masked(np.ones(factor.shape), mask).ravel() * (diagonal > 0)
-            bound = matrix * np.outer(free, free)
-            bound.flat[:: size + 1] = np.where(free > 0, diagonal * (1 + REGULAR), 1.0)
-            triangle, _ = lapack.dpotrf(bound, lower=True)
-            inverse, _ = lapack.dpotri(triangle, lower=True)
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
-            known[mask.tobytes()] = (inverse * np.outer(free, free)).astype(SINGLE)
-    return np.array([known[mask.tobytes()] for mask in fixed])
+        if mask.tobytes() not in factors:
+            bound = matrix.copy()
+            free = _free(factor.shape, mask.tobytes()).ravel() & (diagonal > 0)
+            bound.flat[:: size + 1] = np.where(free, diagonal * (1 + REGULAR), HUGE)
+            kernels.cholesky(bound)
+            factors[mask.tobytes()] = bound.astype(SINGLE)
+    return np.array([factors[mask.tobytes()] for mask in fixed])
 
 
 System = VoxelSystem

@@ -48,9 +48,7 @@ def _dilatation_energy(problem, displacements):
     reduction = problem.reduction
     parities = {reduction.parity(load) for load in displacements}
     loads = [
-        load
-        for load in range(6)
-        if problem.carried[load] and reduction.parity(load) in parities
+        load for load in range(6) if problem.carried[load] and reduction.parity(load) in parities
     ]
     fields = [reduction.displacement(load, displacements) for load in loads]
     products = np.zeros((len(loads), len(loads)))

@@ -34,9 +34,7 @@ class Symmetry:
     @property
     def mirrors(self):
         """Axes whose reversal leaves the cell as it is, such as ``"xyz"`` or ``""``."""
-        return "".join(
-            name for axis, name in enumerate(AXES) if mirror(axis) in self.operations
-        )
+        return "".join(name for axis, name in enumerate(AXES) if mirror(axis) in self.operations)
 
 
 NO_SYMMETRY = Symmetry((IDENTITY,))
@@ -165,9 +163,7 @@ def reduction(group, shape):
     -------
     Reduction
     """
-    mirrored = tuple(
-        shape[axis] % 2 == 0 and mirror(axis) in group.operations for axis in range(3)
-    )
+    mirrored = tuple(shape[axis] % 2 == 0 and mirror(axis) in group.operations for axis in range(3))
     return Reduction(group.operations, mirrored)
 
 
@@ -196,7 +192,10 @@ def _images(operations, mirrored):
             source, sign = voigt_map(axes, flips)
             for load in range(6):
                 options[load].append(Image(source[load], axes, flips, sign[load]))
-    return tuple(min(found, key=lambda image: (image.source, sum(image.flips), image.axes)) for found in options)
+    return tuple(
+        min(found, key=lambda image: (image.source, sum(image.flips), image.axes))
+        for found in options
+    )
 
 
 @lru_cache

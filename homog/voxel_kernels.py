@@ -75,7 +75,11 @@ def sum_along_y(low, high, n, out):
 
 @kernel
 def voxel_forces(u, factor, row, m, weight, f):
-    """Forces of a row of voxels in the transformed basis, 18 distinct ones; voxel k at k + 1."""
+    """Forces of a row of voxels on the nodes below (-) and above (+) along z; voxel k at k + 1.
+
+    Rows 7 c + (0, ..., 6) of ``f`` for component c, x and y transformed: 001, 10-, 10+, 01-,
+    01+, 11-, 11+; the force 000 is zero, so that 001 serves both sides of 00.
+    """
     lame, twice, shear, lame_linear, normal_linear, shear_linear, trilinear = weight
     row, last = np.uintp(row), np.uintp(m)
     for k in range(last):
@@ -105,53 +109,74 @@ def voxel_forces(u, factor, row, m, weight, f):
         r += _ROW
         z110, z111 = u[r] + u[r + _ONE], u[r + _ONE] - u[r]
         dilatation = lame * (x100 + y010 + z001)
-        f[n] = w * (dilatation + twice * x100)
-        f[_ROW + n] = w * (dilatation + twice * y010)
-        f[np.uintp(2) * _ROW + n] = w * (dilatation + twice * z001)
+        fx = w * (dilatation + twice * x100)
+        fy = w * (dilatation + twice * y010)
+        fz = w * (dilatation + twice * z001)
         stiff = w * shear
-        f[np.uintp(3) * _ROW + n] = stiff * (y001 + z010)
-        f[np.uintp(4) * _ROW + n] = stiff * (x001 + z100)
-        f[np.uintp(5) * _ROW + n] = stiff * (x010 + y100)
+        yz = stiff * (y001 + z010)
+        xz = stiff * (x001 + z100)
+        xy = stiff * (x010 + y100)
         stiff, cross = w * normal_linear, w * lame_linear
-        f[np.uintp(6) * _ROW + n] = stiff * x110 + cross * z011
-        f[np.uintp(7) * _ROW + n] = stiff * z011 + cross * x110
-        f[np.uintp(8) * _ROW + n] = stiff * x101 + cross * y011
-        f[np.uintp(9) * _ROW + n] = stiff * y011 + cross * x101
-        f[np.uintp(10) * _ROW + n] = stiff * y110 + cross * z101
-        f[np.uintp(11) * _ROW + n] = stiff * z101 + cross * y110
+        fx110 = stiff * x110 + cross * z011
+        fz011 = stiff * z011 + cross * x110
+        fx101 = stiff * x101 + cross * y011
+        fy011 = stiff * y011 + cross * x101
+        fy110 = stiff * y110 + cross * z101
+        fz101 = stiff * z101 + cross * y110
         stiff = w * shear_linear
         common = stiff * (x011 + y101 + z110)
-        f[np.uintp(12) * _ROW + n] = common + stiff * x011
-        f[np.uintp(13) * _ROW + n] = common + stiff * y101
-        f[np.uintp(14) * _ROW + n] = common + stiff * z110
+        fx011 = common + stiff * x011
+        fy101 = common + stiff * y101
+        fz110 = common + stiff * z110
         stiff = w * trilinear
-        f[np.uintp(15) * _ROW + n] = stiff * x111
-        f[np.uintp(16) * _ROW + n] = stiff * y111
-        f[np.uintp(17) * _ROW + n] = stiff * z111
-    for r in range(np.uintp(18)):
+        fx111 = stiff * x111
+        fy111 = stiff * y111
+        fz111 = stiff * z111
+        f[np.uintp(0) * _ROW + n] = xz
+        f[np.uintp(1) * _ROW + n] = fx - fx101
+        f[np.uintp(2) * _ROW + n] = fx + fx101
+        f[np.uintp(3) * _ROW + n] = xy - fx011
+        f[np.uintp(4) * _ROW + n] = xy + fx011
+        f[np.uintp(5) * _ROW + n] = fx110 - fx111
+        f[np.uintp(6) * _ROW + n] = fx110 + fx111
+        f[np.uintp(7) * _ROW + n] = yz
+        f[np.uintp(8) * _ROW + n] = xy - fy101
+        f[np.uintp(9) * _ROW + n] = xy + fy101
+        f[np.uintp(10) * _ROW + n] = fy - fy011
+        f[np.uintp(11) * _ROW + n] = fy + fy011
+        f[np.uintp(12) * _ROW + n] = fy110 - fy111
+        f[np.uintp(13) * _ROW + n] = fy110 + fy111
+        f[np.uintp(14) * _ROW + n] = fz
+        f[np.uintp(15) * _ROW + n] = xz - fz101
+        f[np.uintp(16) * _ROW + n] = xz + fz101
+        f[np.uintp(17) * _ROW + n] = yz - fz011
+        f[np.uintp(18) * _ROW + n] = yz + fz011
+        f[np.uintp(19) * _ROW + n] = fz110 - fz111
+        f[np.uintp(20) * _ROW + n] = fz110 + fz111
+    for r in range(np.uintp(21)):
         f[r * _ROW] = f[r * _ROW + last]
 
 
-def node_forces(c, f100, f010, f001, f110, f101, f011, f111):
-    """Compile the forces of component c on nodes from those in the transformed basis.
+def node_forces(c):
+    """Compile the step from the forces of a row of voxels to those on two rows of nodes.
 
-    The arguments tell in which rows the latter stand; as constants, so that several nodes are
-    computed at once.
+    A function for each component: rows at constant places, so that several nodes are computed
+    at once.
     """
-    r100, r010, r001 = np.uintp(f100 * STRIDE), np.uintp(f010 * STRIDE), np.uintp(f001 * STRIDE)
-    r110, r101, r011 = np.uintp(f110 * STRIDE), np.uintp(f101 * STRIDE), np.uintp(f011 * STRIDE)
-    r111 = np.uintp(f111 * STRIDE)
+    f001, below10, above10, below01, above01, below11, above11 = (
+        np.uintp((7 * c + row) * STRIDE) for row in range(7)
+    )
     s, d = np.uintp(2 * c * STRIDE), np.uintp((2 * c + 1) * STRIDE)
 
     @kernel
     def forces(f, m, up, total):
         """Those on the lower row are added to ``up``: ``total``. The upper ones replace ``up``."""
         for k in range(np.uintp(m)):
-            n = k + _ONE  # voxel above the node; the one below stands at k
-            f00 = f[r001 + k] - f[r001 + n]
-            f10 = (f[r100 + n] - f[r101 + n]) + (f[r100 + k] + f[r101 + k])
-            f01 = (f[r010 + n] - f[r011 + n]) + (f[r010 + k] + f[r011 + k])
-            f11 = (f[r110 + n] - f[r111 + n]) + (f[r110 + k] + f[r111 + k])
+            n = k + _ONE  # the voxel above node k; the one below it stands at k
+            f00 = f[f001 + k] - f[f001 + n]
+            f10 = f[below10 + n] + f[above10 + k]
+            f01 = f[below01 + n] + f[above01 + k]
+            f11 = f[below11 + n] + f[above11 + k]
             total[s + k] = up[s + k] + (f00 - f01)
             total[d + k] = up[d + k] + (f10 - f11)
             up[s + k] = f00 + f01
@@ -160,9 +185,7 @@ def node_forces(c, f100, f010, f001, f110, f101, f011, f111):
     return forces
 
 
-node_forces_x = node_forces(0, 0, 5, 4, 6, 8, 12, 15)
-node_forces_y = node_forces(1, 5, 1, 3, 10, 13, 9, 16)
-node_forces_z = node_forces(2, 4, 3, 2, 14, 11, 7, 17)
+node_forces_x, node_forces_y, node_forces_z = node_forces(0), node_forces(1), node_forces(2)
 
 
 @kernel
@@ -218,7 +241,7 @@ def sweep(start, stop, mode, u, factor, solid, active, weight, rhs, previous, in
     u, rhs, previous, out = u.reshape(-1), rhs.reshape(-1), previous.reshape(-1), out.reshape(-1)
     factor, inverse = factor.reshape(-1), inverse.reshape(-1)
     low, high = np.empty(6 * STRIDE, u.dtype), np.empty(6 * STRIDE, u.dtype)
-    sums, f = np.empty(12 * STRIDE, u.dtype), np.empty(18 * STRIDE, u.dtype)
+    sums, f = np.empty(12 * STRIDE, u.dtype), np.empty(21 * STRIDE, u.dtype)
     up, total = np.empty(6 * STRIDE, u.dtype), np.empty(6 * STRIDE, u.dtype)
     first, zero = np.empty(6 * STRIDE, u.dtype), np.zeros(6 * STRIDE, u.dtype)
     carry = np.zeros(3 * ny * m, u.dtype)
@@ -333,34 +356,54 @@ def prolong(start, stop, coarse, loads, active, out):
 
 
 @kernel
-def solve_coarsest(inverse, rhs, out):
-    """out = inverse rhs for each load; ``inverse`` (loads, 3 n, 3 n) is symmetric."""
-    loads = inverse.shape[0]
-    m = rhs.shape[3] // loads
-    size = np.uintp(inverse.shape[1])
-    result = np.empty(inverse.shape[1], rhs.dtype)
-    for load in range(loads):
-        result[:] = 0
-        column = 0
-        for c in range(3):
-            for i in range(rhs.shape[1]):
-                for j in range(rhs.shape[2]):
-                    for k in range(m):
-                        value, source = rhs[c, i, j, load * m + k], inverse[load, column]
-                        column += 1
-                        for n in range(size):
-                            result[n] += value * source[n]
-        column = 0
-        for c in range(3):
-            for i in range(rhs.shape[1]):
-                for j in range(rhs.shape[2]):
-                    for k in range(m):
-                        out[c, i, j, load * m + k] = result[column]
-                        column += 1
+def cholesky(matrix):
+    """Upper Cholesky factor in place of a matrix; unlike LAPACK's, on the thread that asks."""
+    size = matrix.shape[0]
+    for n in range(size):
+        root = np.sqrt(matrix[n, n])
+        for q in range(n, size):
+            matrix[n, q] /= root
+        for p in range(n + 1, size):
+            value = matrix[n, p]
+            if value != 0:
+                for q in range(p, size):
+                    matrix[p, q] -= value * matrix[n, q]
 
 
 @kernel
-def cycle(top, levels, arrays, inverse, mirrored, loads, first, mix, weight):
+def solve_coarsest(factors, rhs, out):
+    """Solve on the coarsest level by the upper Cholesky factor of each load, (loads, n, n)."""
+    loads, size = factors.shape[:2]
+    m = rhs.shape[3] // loads
+    x = np.empty(size, rhs.dtype)
+    for load in range(loads):
+        U, row = factors[load], 0
+        for c in range(3):
+            for i in range(rhs.shape[1]):
+                for j in range(rhs.shape[2]):
+                    for k in range(m):
+                        x[row] = rhs[c, i, j, load * m + k]
+                        row += 1
+        for n in range(size):
+            x[n] /= U[n, n]
+            for q in range(n + 1, size):
+                x[q] -= U[n, q] * x[n]
+        for n in range(size - 1, -1, -1):
+            total = x[n]
+            for q in range(n + 1, size):
+                total -= U[n, q] * x[q]
+            x[n] = total / U[n, n]
+        row = 0
+        for c in range(3):
+            for i in range(rhs.shape[1]):
+                for j in range(rhs.shape[2]):
+                    for k in range(m):
+                        out[c, i, j, load * m + k] = x[row]
+                        row += 1
+
+
+@kernel
+def cycle(top, levels, arrays, coarsest_factors, mirrored, loads, first, mix, weight):
     """One V-cycle from level ``top`` down in a single call, solution in ``arrays[3][top]``.
 
     ``levels`` is a tuple of tuples over the levels: factor, solid, active, inverse diagonal;
@@ -377,7 +420,7 @@ def cycle(top, levels, arrays, inverse, mirrored, loads, first, mix, weight):
         sweep(0, planes, RESIDUAL, high[n], factors[n], solids[n], actives[n], weight, rhs[n],
               low[n], inverses[n], mix[0], out[n])  # fmt: skip
         restrict(0, rhs[n + 1].shape[1], out[n], mirrored, loads, rhs[n + 1])
-    solve_coarsest(inverse, rhs[coarsest], out[coarsest])
+    solve_coarsest(coarsest_factors, rhs[coarsest], out[coarsest])
     for n in range(coarsest - 1, top - 1, -1):
         planes = rhs[n].shape[1]
         prolong(0, planes, out[n + 1], loads, actives[n], high[n])
@@ -405,21 +448,20 @@ def dots(start, stop, a, b, out):
 
 
 @kernel
-def advance(start, stop, alpha, p, product, x, r, rounded):
-    """x += alpha p, r -= alpha product, for each load; ``rounded`` becomes r in its precision."""
+def advance(start, stop, alpha, p, product, x, r):
+    """x += alpha p, r -= alpha product, for each load."""
     loads = len(alpha)
     m = np.uintp(x.shape[3] // loads)
     for i in range(start, stop):
         for c in range(3):
             for j in range(x.shape[2]):
                 to, step = x[c, i, j], p[c, i, j]
-                left, change, copy = r[c, i, j], product[c, i, j], rounded[c, i, j]
+                left, change = r[c, i, j], product[c, i, j]
                 for load in range(loads):
                     begin, length = np.uintp(load) * m, alpha[load]
                     for k in range(begin, begin + m):
                         to[k] += length * step[k]
                         left[k] -= length * change[k]
-                        copy[k] = left[k]
 
 
 @kernel
@@ -439,7 +481,7 @@ def turn(start, stop, beta, z, p):
 
 @kernel
 def assemble_dense(factor, element, out):
-    """Add ``factor * element`` of every voxel to ``out`` (3 n, 3 n), one component after another."""
+    """Add ``factor * element`` of every voxel to ``out`` (3 n, 3 n), component by component."""
     nx, ny, nz = factor.shape
     n = nx * ny * nz
     corners = np.empty(8, np.int64)
