@@ -8,11 +8,28 @@ import pytest
 
 from homog.cell_problem import CellProblem, reduced_factor
 from homog.material import Isotropic
-from homog.symmetry import NO_SYMMETRY, reduction
+from homog.symmetry import NO_SYMMETRY, Symmetry, mirror, reduction
 
 ROOT = Path(__file__).parents[1]
 UNITS = ROOT / "examples" / "units"
 REFERENCE = ROOT.parent / "shared" / "reference"
+
+TURN_Z = (1, 0, 2), (True, False, False)  # by 90 degrees
+HALF_TURN_Z = (0, 1, 2), (True, True, False)
+THREEFOLD = (1, 2, 0), (False, False, False)  # about the diagonal
+ORTHORHOMBIC = (mirror(0), mirror(1), mirror(2))
+GENERATORS = {  # of point groups
+    "triclinic": (),
+    "monoclinic": (mirror(1),),
+    "two-fold": (HALF_TURN_Z,),
+    "two mirrors": (mirror(0), mirror(2)),
+    "orthorhombic": ORTHORHOMBIC,
+    "four-fold": (TURN_Z,),
+    "tetragonal": (TURN_Z, *ORTHORHOMBIC),
+    "three-fold": (THREEFOLD,),
+    "rotations": (TURN_Z, THREEFOLD),
+    "cubic": (TURN_Z, THREEFOLD, mirror(0)),
+}
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +63,29 @@ def transformed(voxels, axes, flips):
     R = np.zeros((3, 3))
     R[range(3), axes] = np.where(flips, -1, 1)
     return voxels.transpose(axes)[reverse], R
+
+
+def group(generators):
+    """The symmetry that signed permutations generate."""
+    points = np.arange(27).reshape(3, 3, 3)
+    operations = {transformed(points, *o)[0].tobytes(): o for o in signed_permutations()}
+    found = {points.tobytes(): points}
+    queue = [points]
+    for turned in queue:
+        for image in (transformed(turned, *generator)[0] for generator in generators):
+            if image.tobytes() not in found:
+                found[image.tobytes()] = image
+                queue.append(image)
+    return Symmetry(tuple(operations[key] for key in found))
+
+
+def symmetric_factor(shape, generators=(), density=0.7, seed=0):
+    """Random factors from 0.5 to 2, 0 in voids, that some operations leave as they are."""
+    noise = np.random.default_rng(seed).random(shape)
+    operations = group(generators).operations
+    noise = np.max([transformed(noise, *operation)[0] for operation in operations], axis=0)
+    rank = np.searchsorted(np.unique(noise), noise) / np.unique(noise).size
+    return np.where(rank < density, 0.5 * 4 ** (rank / density), 0.0)
 
 
 def cell_problem(factor, material=None, group=NO_SYMMETRY):

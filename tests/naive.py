@@ -61,6 +61,11 @@ def node_numbers(shape, i, j, k):
     ]
 
 
+def voxel_dofs(shape, index):
+    """Where the 24 unknowns of a voxel stand among those of the full periodic grid."""
+    return [3 * n + c for n in node_numbers(shape, *index) for c in range(3)]
+
+
 def assembled(factor, element):
     """Dense (3 n, columns) sum of ``factor * element`` over voxels, n all nodes of the grid.
 
@@ -69,14 +74,23 @@ def assembled(factor, element):
     size, square = 3 * factor.size, element.shape[1] == 24
     out = np.zeros((size, size if square else element.shape[1]))
     for index in np.argwhere(factor):
-        nodes = node_numbers(factor.shape, *index)
-        dofs = np.concatenate([[3 * n, 3 * n + 1, 3 * n + 2] for n in nodes])
-        for row, dof in enumerate(dofs):
+        places = voxel_dofs(factor.shape, index)
+        for row, dof in enumerate(places):
             if square:
-                np.add.at(out[dof], dofs, factor[tuple(index)] * element[row])
+                np.add.at(out[dof], places, factor[tuple(index)] * element[row])
             else:
                 out[dof] += factor[tuple(index)] * element[row]
     return out
+
+
+def dofs(field):
+    """Unknowns (3 n,) of a nodal field (3, nx, ny, nz), in the order of ``assembled``."""
+    return np.moveaxis(field, 0, -1).ravel()
+
+
+def field(dofs, shape):
+    """The opposite of ``dofs``."""
+    return np.moveaxis(np.reshape(dofs, (*shape, 3)), -1, 0)
 
 
 def unit_strain_displacements():
@@ -97,6 +111,40 @@ def effective_stiffness(factor, C):
     K, b = assembled(factor, element), -assembled(factor, element @ chi)
     x = np.linalg.lstsq(K, b, rcond=1e-11)[0]
     return (factor.sum() * C - b.T @ x) / factor.size
+
+
+def interpolation(coarse, mirrored):
+    """(fine, coarse) linear interpolation to a grid of half the spacing along one axis.
+
+    Nodes of a mirrored axis end at both mirrors, those of a periodic one start again.
+    """
+    P = np.zeros((2 * coarse - int(mirrored), coarse))
+    for node in range(coarse):
+        P[2 * node, node] = 1
+        for neighbour in (2 * node - 1, 2 * node + 1):
+            if not mirrored or 0 <= neighbour < len(P):
+                P[neighbour % len(P), node] += 0.5
+    return P
+
+
+def interpolated(field, mirrored):
+    """Trilinear interpolation of a nodal field (3, nx, ny, nz)."""
+    matrices = [interpolation(n, m) for n, m in zip(field.shape[1:], mirrored, strict=True)]
+    return np.einsum("xi,yj,zk,cijk->cxyz", *matrices, field)
+
+
+def energy_products(u, v, element):
+    """Energy product u . K v in each voxel, for its 24 displacements in (nx, ny, nz, 24)."""
+    return np.einsum("xyza,ab,xyzb->xyz", u, element, v)
+
+
+def voxel_displacements(field, strain):
+    """Displacements (nx, ny, nz, 24) of the voxels: a periodic field and that of a unit strain."""
+    shape, affine = field.shape[1:], unit_strain_displacements()[:, strain]
+    out = np.empty((*shape, 24))
+    for index in np.ndindex(shape):
+        out[index] = affine + dofs(field)[voxel_dofs(shape, index)]
+    return out
 
 
 def components(solid, corners):
