@@ -31,8 +31,8 @@ from homog.material import Isotropic
 from homog.properties import (
     COMPONENTS,
     cubic_constants,
-    cubic_deviation,
     cubic_derivatives,
+    cubic_deviation,
     directional_constants,
     nearest_cubic,
 )

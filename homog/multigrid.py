@@ -3,7 +3,7 @@
 All solid voxels have the same stiffness matrix, so a level is nothing but its factors. A coarse
 voxel has the mean factor of the eight it covers, and twice the stiffness for twice the edge.
 Trilinear interpolation links the levels, a Chebyshev polynomial in the diagonally scaled
-stiffness smooths, and the coarsest level is solved directly. The V-cycle preconditions conjugate
+stiffness smooths, and the coarsest level is solved directly. The W-cycle preconditions conjugate
 gradients; both run in single precision, and the residual in the end is that of double precision.
 
 References
@@ -15,6 +15,7 @@ Arbenz, van Lenthe, Mennel, Mueller & Sala (2008), Int. J. Numer. Meth. Engng 73
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -129,8 +130,10 @@ class VoxelSystem(LinearSystem):
         shapes = levels_of(problem.voxels, self.mirrored)
         factors = _coarsened(problem.factor, shapes, self.mirrored)
         self.levels = [_level(factor, fixed, element[0, 0]) for factor in factors]
+        names = ("factor", "solid", "active", "inverse")
+        self.fields = tuple(tuple(getattr(level, n) for level in self.levels) for n in names)
         self.single_weight = tuple(SINGLE(value) for value in self.weight)
-        self.first, self.mix = _chebyshev(_largest_eigenvalue(element))
+        self.first, self.mix = chebyshev(_largest_eigenvalue(element))
         self.coarsest = _coarsest_factors(factors[-1], fixed, element)
         shapes = [(3, *level.factor.shape) for level in self.levels]
         self.arrays = tuple(tuple(np.zeros(s, SINGLE) for s in shapes) for _ in range(4))
@@ -204,43 +207,39 @@ class VoxelSystem(LinearSystem):
         arguments += (previous, level.inverse, mix, out)
         self._run(kernels.sweep, u.shape[1], u[0].size, *arguments)
 
-    def cycle(self):
-        """Approximate solution for the right-hand side in ``arrays[0][0]``."""
-        rhs, _, _, out = self.arrays
-        top = 0
-        while top < len(self.levels) - 1 and rhs[top][0].size >= ALONE:
-            self._descend(top)
-            top += 1
-        self._lower_cycle(top)
-        for n in range(top - 1, -1, -1):
-            self._ascend(n)
-        return out[0]
+    def cycle(self, n=0, repeats=1):
+        """W-cycles for the right-hand side ``arrays[0][n]``; the solution ``arrays[3][n]``."""
+        if n == len(self.levels) - 1 or self.arrays[0][n][0].size < ALONE:
+            kernels.cycle(
+                n, repeats, self.fields, self.arrays, self.coarsest, self.mirrored,
+                len(self.loads), self.first, self.mix, self.single_weight,
+            )  # fmt: skip
+        else:
+            for repeat in range(repeats):
+                self._descend(n, repeat)
+                self.cycle(n + 1, 2)
+                self._ascend(n)
+        return self.arrays[3][n]
 
-    def _lower_cycle(self, top):
-        """All levels from ``top`` down in a single call."""
-        fields = ("factor", "solid", "active", "inverse")
-        levels = tuple(tuple(getattr(level, f) for level in self.levels) for f in fields)
-        kernels.cycle(
-            top, levels, self.arrays, self.coarsest, self.mirrored, len(self.loads),
-            self.first, self.mix, self.single_weight,
-        )  # fmt: skip
-
-    def _descend(self, n):
+    def _descend(self, n, repeat):
+        """Smooth, from zero the first time, and hand the residual to the next level."""
         rhs, low, high, out = (a[n] for a in self.arrays)
         level, size, coarse = self.levels[n], rhs[0].size, self.arrays[0][n + 1]
-        self._run(
-            kernels.scale, rhs.shape[1], size, level.active, rhs, level.inverse, self.first, low
-        )
-        self._sweep(n, kernels.SMOOTH, low, self.mix[0], low, high)
-        self._sweep(n, kernels.RESIDUAL, high, self.mix[0], low, out)
-        self._run(
-            kernels.restrict, coarse.shape[1], size, out, self.mirrored, len(self.loads), coarse
-        )
+        if repeat == 0:
+            arguments = (level.active, rhs, level.inverse, self.first, low)
+            self._run(kernels.scale, rhs.shape[1], size, *arguments)
+            self._sweep(n, kernels.SMOOTH, low, self.mix[0], low, high)
+        else:
+            self._sweep(n, kernels.SMOOTH, out, self.mix[1], out, low)
+            self._sweep(n, kernels.SMOOTH, low, self.mix[2], out, high)
+        self._sweep(n, kernels.RESIDUAL, high, self.mix[0], high, out)
+        arguments = (out, self.mirrored, len(self.loads), coarse)
+        self._run(kernels.restrict, coarse.shape[1], size, *arguments)
 
     def _ascend(self, n):
+        """Add the correction of the next level and smooth."""
         _, low, high, out = (a[n] for a in self.arrays)
-        coarse = self.arrays[3][n + 1]
-        arguments = (coarse, len(self.loads), self.levels[n].active, high)
+        arguments = (self.arrays[3][n + 1], len(self.loads), self.levels[n].active, high)
         self._run(kernels.prolong, high.shape[1], high[0].size, *arguments)
         self._sweep(n, kernels.SMOOTH, high, self.mix[1], high, low)
         self._sweep(n, kernels.SMOOTH, low, self.mix[2], high, out)
@@ -250,7 +249,7 @@ def _coarsened(factor, shapes, mirrored):
     """Factors of all levels; layers of void end the halved axes."""
     factors = [factor]
     pad = [(0, int(m)) for m in mirrored]
-    for fine, coarse in zip(shapes, shapes[1:], strict=False):
+    for fine, coarse in pairwise(shapes):
         inner = factors[-1][: fine[0], : fine[1], : fine[2]]
         blocks = inner.reshape(coarse[0], 2, coarse[1], 2, coarse[2], 2)
         mean = np.pad(blocks.sum(axis=(1, 3, 5)) / 8, pad)
@@ -303,8 +302,17 @@ def _largest_eigenvalue(element):
     return np.linalg.eigvalsh(root[:, None] * element * root)[-1]
 
 
-def _chebyshev(largest):
-    """Weights of two Chebyshev steps: of the first, and the mixes of ``kernels.cycle``."""
+def chebyshev(largest):
+    """Weights of two steps of Chebyshev's iteration on [largest / SMOOTHED, largest].
+
+    Returns
+    -------
+    first : float
+        Of the first step from zero, as in ``kernels.scale``.
+    mixes : tuple
+        As in ``kernels.finish_row``: of the second step from zero, of the first step from a
+        displacement, of the second.
+    """
     middle, radius = largest * (1 + 1 / SMOOTHED) / 2, largest * (1 - 1 / SMOOTHED) / 2
     following = 1 / (2 * middle / radius - radius / middle)
     momentum, step = following * radius / middle, 2 * following / radius

@@ -403,31 +403,53 @@ def solve_coarsest(factors, rhs, out):
 
 
 @kernel
-def cycle(top, levels, arrays, coarsest_factors, mirrored, loads, first, mix, weight):
-    """One V-cycle from level ``top`` down in a single call, solution in ``arrays[3][top]``.
+def cycle(top, repeats, levels, arrays, coarsest_factors, mirrored, loads, first, mix, weight):
+    """W-cycles from level ``top`` down in a single call, the solution in ``arrays[3][top]``.
 
-    ``levels`` is a tuple of tuples over the levels: factor, solid, active, inverse diagonal;
-    ``arrays`` likewise: right-hand side (changed below ``top``), two displacements, solution.
+    Each level below ``top`` is visited twice for each visit of the one above it; ``top`` itself
+    ``repeats`` times. ``levels`` is a tuple of tuples over the levels: factor, solid, active,
+    inverse diagonal; ``arrays`` likewise: right-hand side (changed below ``top``), two
+    displacements, solution. ``first`` and ``mix`` are the weights of smoothing, see
+    ``multigrid.chebyshev``.
     """
     factors, solids, actives, inverses = levels
     rhs, low, high, out = arrays
     coarsest = len(factors) - 1
-    for n in range(top, coarsest):
-        planes = rhs[n].shape[1]
-        scale(0, planes, actives[n], rhs[n], inverses[n], first, low[n])
-        sweep(0, planes, SMOOTH, low[n], factors[n], solids[n], actives[n], weight, rhs[n],
-              low[n], inverses[n], mix[0], high[n])  # fmt: skip
-        sweep(0, planes, RESIDUAL, high[n], factors[n], solids[n], actives[n], weight, rhs[n],
-              low[n], inverses[n], mix[0], out[n])  # fmt: skip
-        restrict(0, rhs[n + 1].shape[1], out[n], mirrored, loads, rhs[n + 1])
-    solve_coarsest(coarsest_factors, rhs[coarsest], out[coarsest])
-    for n in range(coarsest - 1, top - 1, -1):
-        planes = rhs[n].shape[1]
-        prolong(0, planes, out[n + 1], loads, actives[n], high[n])
-        sweep(0, planes, SMOOTH, high[n], factors[n], solids[n], actives[n], weight, rhs[n],
-              high[n], inverses[n], mix[1], low[n])  # fmt: skip
-        sweep(0, planes, SMOOTH, low[n], factors[n], solids[n], actives[n], weight, rhs[n],
-              high[n], inverses[n], mix[2], out[n])  # fmt: skip
+    visits = np.zeros(len(factors), np.int64)
+    n = top
+    while n >= top:
+        planes, f = rhs[n].shape[1], rhs[n]
+        factor, solid, active, inverse = factors[n], solids[n], actives[n], inverses[n]
+        x, y, z = low[n], high[n], out[n]
+        if n == coarsest:
+            solve_coarsest(coarsest_factors, f, z)
+            n -= 1
+            continue
+        if visits[n] % 2 == 0:  # on the way down
+            if visits[n] == 0:
+                scale(0, planes, active, f, inverse, first, x)
+                sweep(0, planes, SMOOTH, x, factor, solid, active, weight, f, x, inverse,
+                      mix[0], y)  # fmt: skip
+            else:
+                sweep(0, planes, SMOOTH, z, factor, solid, active, weight, f, z, inverse,
+                      mix[1], x)  # fmt: skip
+                sweep(0, planes, SMOOTH, x, factor, solid, active, weight, f, z, inverse,
+                      mix[2], y)  # fmt: skip
+            sweep(0, planes, RESIDUAL, y, factor, solid, active, weight, f, y, inverse,
+                  mix[0], z)  # fmt: skip
+            restrict(0, rhs[n + 1].shape[1], z, mirrored, loads, rhs[n + 1])
+            visits[n] += 1
+            n += 1
+        else:
+            prolong(0, planes, out[n + 1], loads, active, y)
+            sweep(0, planes, SMOOTH, y, factor, solid, active, weight, f, y, inverse,
+                  mix[1], x)  # fmt: skip
+            sweep(0, planes, SMOOTH, x, factor, solid, active, weight, f, y, inverse,
+                  mix[2], z)  # fmt: skip
+            visits[n] += 1
+            if visits[n] == 2 * (repeats if n == top else 2):
+                visits[n] = 0
+                n -= 1
 
 
 @kernel
