@@ -26,7 +26,7 @@ from homog.formats import check_memory
 SINGLE = np.float32
 SMOOTHED = 16.0  # ratio of the largest to the smallest eigenvalue that is smoothed
 COARSEST = 600  # unknowns that are solved directly
-REGULAR = 1e-6  # of the diagonal, added on the coarsest level: translations have no stiffness
+REGULAR = 1e-4  # of the diagonal, added on the coarsest level: translations have no stiffness
 HUGE = 1e12  # stiffness that keeps a displacement at zero
 ALONE = 60_000  # nodes up to which one thread does better
 TOGETHER = 100_000  # nodes of all loads up to which solving them side by side pays
