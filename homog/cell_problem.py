@@ -77,7 +77,7 @@ class CellProblem:
         """Stiffness matrix of a solid voxel, (24, 24)."""
         return element_stiffness(self.stiffness)
 
-    @cached_property
+    @property
     def corner_sums(self):
         """Sum of the factors of the eight voxels around each node, (nx, ny, nz)."""
         total = self.factor
@@ -88,15 +88,15 @@ class CellProblem:
     @cached_property
     def corner_differences(self):
         """Factors of the voxels below each node minus those above it, along each axis, (3, ...)."""
-        differences = []
+        differences = np.empty((3, *self.factor.shape))
         for direction in range(3):
             field = self.factor
             for axis in range(3):
                 below = np.roll(field, 1, axis)
                 field = below - field if axis == direction else below + field
             field[np.abs(field) <= ROUNDING] = 0  # else CG would solve for noise
-            differences.append(field)
-        return np.array(differences)
+            differences[direction] = field
+        return differences
 
     def stress(self, load):
         """Stress of the solid under a unit strain, as a (3, 3) array."""

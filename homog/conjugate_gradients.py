@@ -126,8 +126,7 @@ def conjugate_gradients(system, loads, accuracy):
         step, recursive = _iterate(system, r, accuracy, run)
         x = step if x is None else x + step.astype(loads.dtype)
         r = system.residual(x, loads)
-        drift, left, scale = (_norm(system, a) for a in (r - recursive, recursive, loads))
-        if run.done and drift <= 0.1 * left + 1e-13 * scale:
+        if run.done and _trusted(system, loads, r, recursive):
             return _solution(system, loads, (x, r), run)
     raise ConvergenceError(
         "rounding errors spoil the solution; allow a larger tol, or remove mechanisms (parts that "
@@ -234,9 +233,12 @@ def _solution(system, loads, reached, run):
     return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), run.error)
 
 
-def _norm(system, a):
-    """Euclidean norm of all loads."""
-    return np.sqrt(system.dot(a, a).sum())
+def _trusted(system, loads, r, recursive):
+    """Whether rounding has left the residual of the iteration close to the true one."""
+    products = (system.dot(a, b).sum() for a, b in ((r, r), (r, recursive), (recursive,) * 2))
+    true, mixed, left = products
+    drift = np.sqrt(max(true - 2 * mixed + left, 0.0))
+    return drift <= 0.1 * np.sqrt(left) + 1e-13 * np.sqrt(system.dot(loads, loads).sum())
 
 
 def _finite(dots):

@@ -191,16 +191,17 @@ def homogenize(
     factor = _validated_factor(stiffness_factor, voxels)
     path = load_path(voxels)
     group = symmetry(voxels)
-    carrying = np.where(path.solid, factor, 0.0)
+    factor *= path.solid
     if not use_symmetry:
         used = NO_SYMMETRY
     elif stiffness_factor is None and np.array_equal(path.solid, voxels):
         used = group
     else:
-        used = symmetry(carrying)
-    largest = carrying.max() or 1.0
+        used = symmetry(factor)
+    largest = factor.max() or 1.0
     scale = material.E * largest
-    problem = _problem(carrying / largest, material, path.spans, used)
+    factor /= largest
+    problem = _problem(factor, material, path.spans, used)
     with Workers(threads) as workers:
         relative, dC_dnu, statistics, solved = _solved(problem, method, tol, workers, progress)
         statistics |= {"tol": tol, "threads": workers.threads, "seconds": perf_counter() - start}

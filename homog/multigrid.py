@@ -137,14 +137,16 @@ class VoxelSystem(LinearSystem):
         self.coarsest = _coarsest_factors(factors[-1], fixed, element)
         shapes = [(3, *level.factor.shape) for level in self.levels]
         self.arrays = tuple(tuple(np.zeros(s, SINGLE) for s in shapes) for _ in range(4))
-        self.factor = np.tile(problem.factor, (1, 1, len(loads)))  # double precision
-        self.vector = np.zeros(shapes[0], SINGLE)
+        self.factor = problem.factor  # double precision
+        if len(loads) > 1:
+            self.factor = np.tile(self.factor, (1, 1, len(loads)))
         self.partial = np.zeros((shapes[0][1], len(loads)))
         self.bound = _bound_places(problem.factor.shape, tuple(mask.tobytes() for mask in fixed))
 
     def pack(self, forces):
         """The vector of nodal forces (3, nx, ny, nz) of each load."""
-        vector = np.concatenate(list(forces), axis=3)
+        forces = list(forces)
+        vector = forces[0] if len(forces) == 1 else np.concatenate(forces, axis=3)
         vector.reshape(-1)[self.bound] = 0
         return vector
 
@@ -164,7 +166,8 @@ class VoxelSystem(LinearSystem):
         return self.arrays[0][0]
 
     def product(self, p):
-        level, out = self.levels[0], self.vector
+        level, out = self.levels[0], self.arrays[1][0]  # free between the cycles
+        out[...] = 0
         arguments = (level.factor, level.solid, level.active, self.single_weight, p, p)
         arguments += (level.inverse, self.mix[0], out)
         self._run(kernels.sweep, p.shape[1], p[0].size, kernels.PRODUCT, p, *arguments)
@@ -173,8 +176,8 @@ class VoxelSystem(LinearSystem):
 
     def residual(self, x, b):
         level, out = self.levels[0], np.zeros(x.shape)
-        x, inverse = x.astype(float), np.zeros((1, 1, 1, 1))
-        arguments = (self.factor, level.solid, level.active, self.weight, b, x, inverse)
+        inverse = np.zeros((1, 1, 1, 1))
+        arguments = (self.factor, level.solid, level.active, self.weight, b, b, inverse)
         arguments += ((0.0, 0.0, 0.0), out)
         self._run(kernels.sweep, x.shape[1], x[0].size, kernels.RESIDUAL, x, *arguments)
         out.reshape(-1)[self.bound] = 0

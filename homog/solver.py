@@ -104,6 +104,7 @@ def _solve(problem, method, target, workers, progress):
             residual = system.unpack(found.r, place)
             entries |= problem.entries(load, solutions, residual)
             largest = max(largest, entries[load, load] * problem.volume)
+        del loads, found, residual  # before the next ones are made
     name = method.__name__.rpartition(".")[2]
     return CellSolution(name, solutions, entries, error / problem.volume, iterations, residuals)
 

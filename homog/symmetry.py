@@ -127,7 +127,8 @@ class Reduction:
         (3, nx, ny, nz) array
         """
         image = self.images[load]
-        return transformed_displacement(solutions[image.source], image) * image.sign
+        u = transformed_displacement(solutions[image.source], image)
+        return u if image.sign == 1 else -u
 
     def completed(self, entries):
         """Stiffness from some of its entries, by the symmetry.
@@ -209,6 +210,8 @@ def _voigt_targets(operations):
 
 def transformed_displacement(u, image):
     """Nodal displacements (3, nx, ny, nz) after a signed permutation of the axes."""
+    if (image.axes, image.flips) == IDENTITY:
+        return u
     out = u[list(image.axes)].transpose(0, *(axis + 1 for axis in image.axes))
     for axis, flip in enumerate(image.flips):
         if flip:  # node 0 stays where it is, the others change sides

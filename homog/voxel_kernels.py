@@ -46,11 +46,12 @@ def sum_along_x(u, shape, i, j, out):
     """Rows 2 c and 2 c + 1 of ``out``: sum and difference along x of component c at row j."""
     nx, ny, m = shape
     above = i + 1 if i + 1 < nx else 0
+    one = out.dtype.type(1)  # in the precision of out, u may have a lower one
     for c in range(3):
         total, slope = np.uintp(2 * c) * _ROW, np.uintp(2 * c + 1) * _ROW
         low, high = np.uintp(((c * nx + i) * ny + j) * m), np.uintp(((c * nx + above) * ny + j) * m)
         for k in range(np.uintp(m)):
-            first, second = u[low + k], u[high + k]
+            first, second = one * u[low + k], one * u[high + k]
             out[total + k] = first + second
             out[slope + k] = second - first
         out[total + np.uintp(m)] = out[total]
@@ -233,18 +234,18 @@ def add_rows(first, second, m, out):
 def sweep(start, stop, mode, u, factor, solid, active, weight, rhs, previous, inverse, mix, out):
     """A u on planes ``start`` to ``stop``, used as ``mode`` says (see ``finish_row``).
 
-    ``factor`` (nx, ny, m) multiplies the stiffness of each voxel. Rows of voxels that are void
-    (``solid`` (nx, ny) False) and rows of nodes that touch no solid (``active`` False) are
-    skipped; there ``out`` stays as it is.
+    The work is done in the precision of ``out``. ``factor`` (nx, ny, m) multiplies the stiffness
+    of each voxel. Rows of voxels that are void (``solid`` (nx, ny) False) and rows of nodes that
+    touch no solid (``active`` False) are skipped; there ``out`` stays as it is.
     """
     nx, ny, m = shape = u.shape[1], u.shape[2], u.shape[3]
     u, rhs, previous, out = u.reshape(-1), rhs.reshape(-1), previous.reshape(-1), out.reshape(-1)
     factor, inverse = factor.reshape(-1), inverse.reshape(-1)
-    low, high = np.empty(6 * STRIDE, u.dtype), np.empty(6 * STRIDE, u.dtype)
-    sums, f = np.empty(12 * STRIDE, u.dtype), np.empty(21 * STRIDE, u.dtype)
-    up, total = np.empty(6 * STRIDE, u.dtype), np.empty(6 * STRIDE, u.dtype)
-    first, zero = np.empty(6 * STRIDE, u.dtype), np.zeros(6 * STRIDE, u.dtype)
-    carry = np.zeros(3 * ny * m, u.dtype)
+    low, high = np.empty(6 * STRIDE, out.dtype), np.empty(6 * STRIDE, out.dtype)
+    sums, f = np.empty(12 * STRIDE, out.dtype), np.empty(21 * STRIDE, out.dtype)
+    up, total = np.empty(6 * STRIDE, out.dtype), np.empty(6 * STRIDE, out.dtype)
+    first, zero = np.empty(6 * STRIDE, out.dtype), np.zeros(6 * STRIDE, out.dtype)
+    carry = np.zeros(3 * ny * m, out.dtype)
     for plane in range(start - 1, stop):
         use = mode if plane >= start else CARRY
         i = plane if plane >= 0 else nx - 1
