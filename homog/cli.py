@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from functools import partial
 
 import click
 
@@ -17,6 +18,7 @@ from homog.errors import HomogError
 SOLVE_EXAMPLES = """\b
 Examples:
   homog solve examples/units/octet.npy --E 70e3 --nu 0.33
+  homog solve examples/units/octet.npy --E 70e3 --nu 0.33 --scatter 0.01
   homog solve examples/units/*.npy --E 70e3 --nu 0.33 --json
 """
 
@@ -42,14 +44,19 @@ def cli():
 )
 @click.option(
     "--solver",
-    type=click.Choice(["auto", "amg"]),
+    type=click.Choice(["auto", "multigrid", "amg"]),
     default="auto",
     show_default=True,
     help="Method; auto chooses.",
 )
+@click.option(
+    "--scatter",
+    type=float,
+    help="Relative standard deviation of E and nu; prints that of each constant.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: all processors]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file and line.")
-def solve(files, E, nu, key, threshold, tol, solver, threads, as_json):
+def solve(files, E, nu, key, threshold, tol, solver, scatter, threads, as_json):
     """Effective stiffness and engineering constants of unit cells.
 
     FILE is a .npy or .npz array of voxels: True or 1 is solid, axis 0 is x.
@@ -60,8 +67,11 @@ def solve(files, E, nu, key, threshold, tol, solver, threads, as_json):
     from homog.formats import read_array
     from homog.homogenization import homogenize
     from homog.material import Isotropic
+    from homog.sensitivity import check_scatter
 
     material = Isotropic(E, nu)
+    if scatter is not None:
+        check_scatter(scatter)
 
     def solved(path, progress):
         voxels = validated_voxels(read_array(path, key), threshold)
@@ -69,7 +79,8 @@ def solve(files, E, nu, key, threshold, tol, solver, threads, as_json):
             voxels, material, tol=tol, method=solver, threads=threads, progress=progress
         )
 
-    sys.exit(_each_file(files, solved, _json_line if as_json else _table))
+    formatted = partial(_json_line if as_json else _table, scatter=scatter)
+    sys.exit(_each_file(files, solved, formatted))
 
 
 def _each_file(files, solved, formatted):
@@ -87,16 +98,16 @@ def _each_file(files, solved, formatted):
     return code
 
 
-def _json_line(path, result, number):
+def _json_line(path, result, number, scatter):
     import json
 
-    return json.dumps({"file": path, **result.to_dict()}, allow_nan=False)
+    return json.dumps({"file": path, **result.to_dict(scatter)}, allow_nan=False)
 
 
-def _table(path, result, number):
+def _table(path, result, number, scatter):
     from homog.tables import result_table
 
-    return "\n" * (number > 0) + result_table(result, path)
+    return "\n" * (number > 0) + result_table(result, path, scatter)
 
 
 @contextmanager

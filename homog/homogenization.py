@@ -109,9 +109,12 @@ class Homogenization:
     def __str__(self):
         return tables.result_table(self)
 
-    def to_dict(self):
-        """The result as numbers, strings, lists and dicts; what is undefined is None."""
-        return tables.result_dict(self)
+    def to_dict(self, scatter=None):
+        """The result as numbers, strings, lists and dicts; what is undefined is None.
+
+        With ``scatter``, the standard deviations of that method are there too.
+        """
+        return tables.result_dict(self, scatter)
 
     def scatter(self, relative):
         """Standard deviations of E, G, nu, K and zener under scatter of the solid.
@@ -274,7 +277,7 @@ def _solved(problem, method, tol, workers, progress):
         "residuals": tuple(found.residuals.get(source, 0.0) for source in images),
         "loads": tuple(COMPONENTS[load] for load in problem.loads),
         "mirrors": "".join(compress(AXES, problem.reduction.mirrored)),
-        "unknowns": max(np.count_nonzero(problem.free(load)) for load in problem.loads),
+        "unknowns": max(int(problem.free(load).sum()) for load in problem.loads),
     }
     displacements = found.displacements
     return C, sensitivity.by_poisson(problem, C, displacements), statistics, displacements

@@ -97,10 +97,15 @@ def scatter(derivatives, material, relative):
     ParameterError
         If ``relative`` is negative or not finite.
     """
-    if not (isfinite(relative) and relative >= 0):
-        raise ParameterError(f"scatter must be finite and not negative, got {relative:g}")
+    check_scatter(relative)
     by_E, by_nu = derivatives["E"], derivatives["nu"]
     return {
         name: relative * sqrt((by_E[name] * material.E) ** 2 + (by_nu[name] * material.nu) ** 2)
         for name in by_E
     }
+
+
+def check_scatter(relative):
+    """Refuse a relative standard deviation that is negative or not finite."""
+    if not (isfinite(relative) and relative >= 0):
+        raise ParameterError(f"scatter must be finite and not negative, got {relative:g}")

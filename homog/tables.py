@@ -10,7 +10,7 @@ from homog.properties import COMPONENTS
 from homog.symmetry import AXES
 
 
-def result_dict(result):
+def result_dict(result, scatter=None):
     """Numbers, strings, lists and dicts of a ``Homogenization``, ready for JSON."""
     solver = dataclasses.asdict(result.solver)
     return _plain(
@@ -23,14 +23,20 @@ def result_dict(result):
             "cubic_deviation": result.cubic_deviation,
             "directional": result.directional,
             "bounds": {"K_upper": result.K_upper, "G_upper": result.G_upper},
+            "sensitivity": result.derivatives,
             "symmetry": {"order": result.symmetry.order, "mirrors": result.symmetry.mirrors},
             "spans": dict(zip(AXES, result.spans, strict=True)),
             "dropped": result.dropped,
             "solver": solver,
+            **({} if scatter is None else {"scatter": _scatter(result, scatter)}),
             "warnings": [dataclasses.asdict(finding) for finding in result.warnings],
             "version": __version__,
         }
     )
+
+
+def _scatter(result, relative):
+    return {"relative": relative, **result.scatter(relative)}
 
 
 def _plain(value):
@@ -44,7 +50,7 @@ def _plain(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def result_table(result, name=""):
+def result_table(result, name="", scatter=None):
     """A ``Homogenization`` as lines of text, at most 80 characters wide but for warnings.
 
     Parameters
@@ -52,12 +58,14 @@ def result_table(result, name=""):
     result : Homogenization
     name : str
         Stands at the head of the table, for instance a file name.
+    scatter : float, optional
+        Relative standard deviation of the solid's E and nu, whose effect is shown.
     """
     box = " x ".join(map(str, result.shape))
     head = f"{box} voxels, density {result.volume_fraction:.4f}"
     blocks = [
         [f"{name}: {head}" if name else head],
-        _scalars(result),
+        _scalars(result, scatter),
         _stiffness(result.C, result.solver.error),
         _directional(result.directional),
         _conditions(result),
@@ -65,30 +73,40 @@ def result_table(result, name=""):
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def _number(value):
-    """Six significant digits, or five and an exponent; a dash if undefined."""
+def _number(value, figures=6):
+    """Significant digits, with an exponent for very large and small values; a dash if undefined."""
     if value is None or math.isnan(value):
         return "-"
-    digits = 5 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:.4e}" if digits < 0 or digits > 9 else f"{value:.{digits}f}"
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    if not -5 < magnitude < 6:
+        return f"{value:.{figures - 2}e}"
+    return f"{value:.{max(0, figures - 1 - magnitude)}f}"
 
 
 def _ratio(value, bound):
     return f"{value / bound:.4f}" if bound else "-"
 
 
-def _scalars(result):
+def _scalars(result, scatter):
     """The constants of the nearest cubic tensor beside what they are measured by."""
-    left = [(name, _number(getattr(result, name))) for name in ("E", "G", "nu", "K")]
+    names = ("E", "G", "nu", "K")
+    left = [_number(getattr(result, name)) for name in names]
+    if scatter is not None:
+        deviations = result.scatter(scatter)
+        left = [
+            f"{value} ± {_number(deviations[name], 3)}"
+            for value, name in zip(left, names, strict=True)
+        ]
     right = [
         ("K / K_HS", _ratio(result.K, result.K_upper)),
         ("G / G_HS", _ratio(result.G, result.G_upper)),
         ("Zener ratio", _number(result.zener)),
         ("distance from cubic", _distance(result.cubic_deviation, result.solver.error)),
     ]
+    width = max(12, *(len(value) + 2 for value in left))
     return [
-        f"  {first:<4}{value:>12}      {second:<20}{other:>12}"
-        for (first, value), (second, other) in zip(left, right, strict=True)
+        f"  {name:<4}{value:>{width}}      {other:<20}{measure:>12}"
+        for name, value, (other, measure) in zip(names, left, right, strict=True)
     ]
 
 
@@ -136,9 +154,14 @@ def _conditions(result):
     lines = [
         f"  solid     E = {result.material.E:g}, nu = {result.material.nu:g}",
         f"  symmetry  {symmetry.order} of 48 operations{mirrors}",
-        f"  solver    {solver.method}: {solver.unknowns} unknowns, "
-        f"{max(solver.iterations)} iterations, {solver.seconds:.2f} s, "
-        f"error {solver.error:.0e} (tol {solver.tol:g})",
+        f"  solver    {solver.method}: {max(solver.iterations)} iterations, "
+        f"{solver.seconds:.2f} s, error {solver.error:.0e} (tol {solver.tol:g})",
     ]
+    if solver.loads:
+        part = f"1/{2 ** len(solver.mirrors)} of the cell" if solver.mirrors else "the whole cell"
+        lines.append(
+            f"  solved    {len(solver.loads)} of 6 unit strains on {part}, "
+            f"{solver.unknowns} unknowns"
+        )
     lines += [f"  warning   {finding.code}: {finding.message}" for finding in result.warnings]
     return lines

@@ -89,7 +89,7 @@ def test_json_holds_every_key_and_equals_the_library(run, unit):
     assert set(found) == {
         *("file", "shape", "volume_fraction", "material", "C", "E", "G", "nu", "K", "zener"),
         *("cubic_deviation", "directional", "bounds", "symmetry", "spans", "dropped", "solver"),
-        *("warnings", "version"),
+        *("sensitivity", "warnings", "version"),
     }
     assert {"method", "tol", "iterations", "residuals", "unknowns", "seconds"} <= set(
         found["solver"]
@@ -105,6 +105,26 @@ def test_json_holds_every_key_and_equals_the_library(run, unit):
     assert found["solver"]["tol"] == 1e-8
     assert found["directional"]["nu"][0][0] is None
     assert found["warnings"][-1]["code"] == "box-not-cubic"
+
+
+def test_scatter_is_printed_beside_each_constant_and_as_json(run, unit):
+    solid = homogenization.Isotropic(70e3, 0.33)
+    expected = homogenization.homogenize(np.load(unit), solid).scatter(0.02)
+    code, out, err = run("solve", unit, *SOLID, "--scatter", "0.02")
+    assert (code, err) == (0, "")
+    for line, name in zip(out.splitlines()[2:6], ("E", "G", "nu", "K"), strict=True):
+        words = line.split()
+        assert words[0] == name
+        assert words[2] == "±"
+        assert float(words[3]) == pytest.approx(expected[name], rel=0.01)
+    found = json.loads(run("solve", unit, *SOLID, "--scatter", "0.02", "--json")[1])["scatter"]
+    assert found.pop("relative") == 0.02
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scatter", ["-0.1", "nan", "inf", "1e400", "1%"])
+def test_scatter_that_means_nothing_is_refused_before_any_solving(run, unit, scatter):
+    assert_refused(run("solve", unit, *SOLID, "--scatter", scatter), 2, "scatter")
 
 
 def test_json_of_an_empty_cell_has_no_nan(run, tmp_path):
@@ -251,12 +271,12 @@ def test_special_files_are_exit_3_and_do_not_hang(run, tmp_path):
 
 
 def test_a_problem_beyond_the_free_memory_is_exit_3_with_the_estimate(run, unit, monkeypatch):
-    monkeypatch.setattr("homog.amg.available_memory", lambda: 1000)
+    monkeypatch.setattr("homog.formats.available_memory", lambda: 1000)
     assert_refused(run("solve", unit, *SOLID), 3, "unit.npy", "GB", "unknowns")
 
 
 def test_no_convergence_is_exit_4_and_never_a_number(run, unit, monkeypatch):
-    monkeypatch.setattr("homog.conjugate_gradients.LIMIT", 2)
+    monkeypatch.setattr("homog.solver.LIMIT", 2)
     assert_refused(run("solve", unit, *SOLID), 4, "unit.npy", "no convergence", "tol")
 
 
