@@ -1,13 +1,17 @@
 """The periodic unit cell: what counts as one, and what of it carries load."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
-from scipy import ndimage
 
+from homog import component_kernels
 from homog.errors import DataError, ParameterError
 
 AXES = "xyz"
+NEIGHBOURS = np.array(list(product((-1, 0, 1), repeat=3)))[14:]  # one of each +- pair
+FACES = NEIGHBOURS[np.abs(NEIGHBOURS).sum(axis=1) == 1]  # steps to voxels that share a face
+HINGES = NEIGHBOURS[np.abs(NEIGHBOURS).sum(axis=1) > 1]  # an edge or a corner
 
 
 def validated_voxels(array, threshold=None):
@@ -43,14 +47,14 @@ def validated_voxels(array, threshold=None):
         )
     if array.size == 0:
         raise DataError(f"expected at least one voxel along each axis, got shape {array.shape}")
-    if array.dtype.kind == "b" and threshold is None:
-        return np.ascontiguousarray(array)
-    _check_values(array, threshold)
-    return np.ascontiguousarray(array >= (0.5 if threshold is None else threshold))
+    voxels = array.astype(bool) if threshold is None else array >= threshold
+    if threshold is not None or not np.array_equal(voxels, array):
+        _check_values(array, threshold)
+    return np.ascontiguousarray(voxels)
 
 
 def _check_values(array, threshold):
-    """Refuse what cannot be told apart into void and solid."""
+    """Say why values are not those of a cell; with a threshold, if they are not."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError("expected finite values, got NaN or infinity; clean the array first")
     if array.dtype.kind != "b" and array.min() < 0:
@@ -58,10 +62,10 @@ def _check_values(array, threshold):
             f"expected values of 0 (void) and 1 (solid), got a minimum of {array.min()}; "
             "shift the values so that void is 0"
         )
-    if threshold is None and not np.isin(array, (0, 1)).all():
+    if threshold is None:
         raise DataError(
             "expected only 0 (void) and 1 (solid), got values from "
-            f"{array.min()} to {array.max()}; give a threshold (--threshold) to tell them apart"
+            f"{array.min()} to {array.max()}; compare them with a threshold (--threshold)"
         )
 
 
@@ -91,63 +95,56 @@ def components(solid, corners=False):
     -------
     Components
     """
-    structure = ndimage.generate_binary_structure(3, 3 if corners else 1)
-    pieces, count = ndimage.label(solid, structure)
-    component, loops = _join(count, _contacts_through_faces(pieces, structure))
-    spans = np.zeros((component.max(), 3), dtype=bool)
-    for index, loop in loops:
-        spans[index - 1] |= loop != 0
-    return Components(component[pieces], spans)
+    labels, forest = _labelled(solid)
+    _join(labels, forest, FACES)
+    if corners:
+        _join(labels, forest, HINGES)
+    roots = _roots(forest)
+    number = np.zeros(len(forest.parent), dtype=np.int32)
+    number[roots] = np.arange(1, len(roots) + 1)
+    return Components(np.take(number[forest.parent], labels), forest.spans[roots])
 
 
-def _contacts_through_faces(pieces, structure):
-    """Contacts through the periodic faces: unique rows of piece, piece, shift of the cell (3)."""
-    shape = np.array(pieces.shape)
-    voxels = np.argwhere(pieces)
-    voxels = voxels[((voxels == 0) | (voxels == shape - 1)).any(axis=1)]
-    contacts = []
-    for step in np.argwhere(structure)[structure.sum() // 2 + 1 :] - 1:  # one of each +- pair
-        shift, target = np.divmod(voxels + step, shape)
-        crosses = shift.any(axis=1) & (pieces[tuple(target.T)] > 0)
-        ends = (pieces[tuple(points[crosses].T)] for points in (voxels, target))
-        contacts.append(np.column_stack([*ends, shift[crosses]]))
-    return np.unique(np.concatenate(contacts), axis=0)
+def _labelled(solid):
+    """Labels of the pieces in the box, which its periodic faces cut, and a ``Forest`` of them."""
+    solid = np.array(solid, dtype=bool, order="C")  # one type for the kernel
+    most = (solid.size + 1) // 2 + 1  # labels, as in a chequerboard, and void
+    labels = np.empty(solid.shape, dtype=np.int32)
+    parent, size = np.zeros((2, most), dtype=np.int32)
+    position, spans = np.zeros((most, 3), dtype=np.int32), np.zeros((most, 3), dtype=bool)
+    forest = component_kernels.Forest(parent, position, size, spans)
+    count = component_kernels.label_voxels(solid, labels, forest)
+    forest = component_kernels.Forest(*(array[: count + 1] for array in forest))
+    component_kernels.flatten(forest)
+    component_kernels.merge_labels(labels, forest)
+    return labels, forest
 
 
-def _join(count, contacts):
-    """Component of each piece (index 0: void), and the closed loops as (component, shift)."""
-    neighbours = [[] for _ in range(count + 1)]
-    for first, second, *shift in contacts.tolist():
-        neighbours[first].append((second, np.array(shift)))
-        neighbours[second].append((first, -np.array(shift)))
-    component = np.zeros(count + 1, dtype=np.int32)
-    position = [None] * (count + 1)  # of a piece in its unwrapped component, in cells
-    loops = []
-    for start in range(1, count + 1):
-        if component[start]:
-            continue
-        component[start], position[start] = component.max() + 1, np.zeros(3, dtype=int)
-        queue = [start]
-        for piece in queue:
-            for other, shift in neighbours[piece]:
-                reached = position[piece] + shift
-                if not component[other]:
-                    component[other], position[other] = component[start], reached
-                    queue.append(other)
-                elif (reached != position[other]).any():
-                    loops.append((component[start], reached - position[other]))
-    return component, loops
+def _join(labels, forest, steps):
+    """Join what voxels have contact in the directions ``steps``."""
+    component_kernels.join_contacts(labels, steps, forest)
+    component_kernels.flatten(forest)
+
+
+def _roots(forest):
+    """The labels that are roots, without void."""
+    return np.flatnonzero(forest.parent == np.arange(len(forest.parent)))[1:]
 
 
 @dataclass(frozen=True)
 class LoadPath:
     """The solid that can carry load, and the axes along which it does.
 
-    ``solid`` (nx, ny, nz) bool, ``spans`` (3,) bool.
+    ``solid`` (nx, ny, nz) bool, ``spans`` (3,) bool. The solid falls into ``pieces`` where only
+    faces within the box count as contact, into ``parts`` where periodic faces do too, and into
+    ``components`` with edges and corners.
     """
 
     solid: np.ndarray
     spans: np.ndarray
+    pieces: int
+    parts: int
+    components: int
 
 
 def load_path(voxels):
@@ -165,6 +162,14 @@ def load_path(voxels):
     -------
     LoadPath
     """
-    parts = components(voxels, corners=True)
-    carries = np.append(False, parts.spans.any(axis=1))
-    return LoadPath(carries[parts.labels], parts.spans.any(axis=0))
+    labels, forest = _labelled(voxels)
+    pieces = _roots(forest)
+    _join(labels, forest, FACES)
+    parts = hinged = _roots(forest)
+    if len(parts) > 1 or not forest.spans[parts].all():  # else hinges can add nothing
+        _join(labels, forest, HINGES)
+        hinged = _roots(forest)
+    spans = forest.spans[forest.parent]  # of the component of each label
+    carries = spans.any(axis=1)
+    counts = [np.count_nonzero(carries[roots]) for roots in (pieces, parts, hinged)]
+    return LoadPath(np.take(carries, labels), spans.any(axis=0), *counts)

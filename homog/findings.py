@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from homog.cell import AXES, components
+from homog.cell import AXES
 
 LOCKING = 0.49  # Poisson's ratio from which 8-node hexahedra lock noticeably
 
@@ -83,23 +82,21 @@ def _thin_voxels(voxels):
     """Number of solid voxels with void on both sides along some axis."""
     thin = np.zeros_like(voxels)
     for axis in range(3):
-        thin |= voxels & ~np.roll(voxels, 1, axis) & ~np.roll(voxels, -1, axis)
+        thin |= voxels > (np.roll(voxels, 1, axis) | np.roll(voxels, -1, axis))
     return np.count_nonzero(thin)
 
 
 def _contact_findings(path):
     """Contacts that are hinges, and contacts that only periodicity makes."""
     findings = []
-    parts = len(components(path.solid).spans)
-    if parts > len(components(path.solid, corners=True).spans):
+    if path.parts > path.components:
         message = (
-            f"{parts} parts meet only at edges or corners of voxels: hinges, whose stiffness "
+            f"{path.parts} parts meet only at edges or corners of voxels: hinges, whose stiffness "
             "depends on the grid"
         )
         findings.append(Finding("hinge", message))
-    in_box = ndimage.label(path.solid)[1]
-    if in_box > parts:
-        message = f"{in_box} pieces in the box connect only through its periodic faces"
+    if path.pieces > path.parts:
+        message = f"{path.pieces} pieces in the box connect only through its periodic faces"
         findings.append(Finding("periodic-contact", message))
     return findings
 

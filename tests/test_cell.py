@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from homog.cell import components, load_path, validated_voxels
-from homog.symmetry import symmetry
 from homog.errors import DataError, ParameterError
+from homog.symmetry import symmetry
 
 small_cells = arrays(bool, st.tuples(*[st.integers(1, 5)] * 3))
 
