@@ -23,14 +23,20 @@ Examples:
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,  # prints help; click's own way to is an error, and one line here
+)
 @click.version_option(__version__, prog_name="homog")
-def cli():
+@click.pass_context
+def cli(context):
     """Homogenize and design periodic metamaterial unit cells."""
+    if context.invoked_subcommand is None:
+        _print(context.get_help())
 
 
 @cli.command(epilog=SOLVE_EXAMPLES)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
 @click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
 @click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
 @click.option("--key", help="Name of the array in an .npz file.")

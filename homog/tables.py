@@ -77,7 +77,9 @@ def _number(value, figures=6):
     """Significant digits, with an exponent for very large and small values; a dash if undefined."""
     if value is None or math.isnan(value):
         return "-"
-    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
     if not -5 < magnitude < 6:
         return f"{value:.{figures - 2}e}"
     return f"{value:.{max(0, figures - 1 - magnitude)}f}"

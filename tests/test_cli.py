@@ -410,6 +410,16 @@ def test_version_and_help(run):
     assert "Examples:" in run("solve", "--help")[1]
 
 
+def test_homog_alone_prints_its_help(run):
+    assert run() == run("--help")
+
+
+def test_shell_completes_names_of_files():
+    words = {"_HOMOG_COMPLETE": "bash_complete", "COMP_WORDS": "homog solve ex", "COMP_CWORD": "2"}
+    process = homog(env={**os.environ, **words})
+    assert process.communicate(timeout=60)[0] == "file,ex\n"
+
+
 def test_shell_completion_is_that_of_click():
     done = subprocess.run(
         [sys.executable, "-m", "homog"],
