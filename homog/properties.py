@@ -25,29 +25,36 @@ def nearest_cubic(C):
     return float(C11), float(C12), float(C44)
 
 
-def cubic_constants(C11, C12, C44):
+def cubic_constants(C11, C12, C44, singular=1e-9):
     """E, G, nu, K and the Zener ratio of a cubic stiffness.
 
     E and nu belong to tension along a cube axis, G to shear between two.
-    nu and the Zener ratio are NaN where they are 0 / 0.
+    What is at most ``singular`` times the largest of ``C11, C12, C44`` counts as 0, because
+    rounding leaves as much of the zero of a mechanism: E is 0 where ``C11 - C12`` or
+    ``C11 + 2 C12`` is. Without ``C11 - C12`` no tension can be applied: nu and the Zener
+    ratio are NaN there.
 
     Parameters
     ----------
     C11, C12, C44 : float
+    singular : float
+        Relative accuracy of the three constants.
 
     Returns
     -------
     dict of float
         Keys ``E, G, nu, K, zener``; the moduli in the unit of ``C11``.
     """
-    total, difference = C11 + C12, C11 - C12
-    nu = C12 / total if total > 0 else np.nan
+    zero = singular * max(abs(C11), abs(C12), abs(C44))
+    total, difference, volumetric = C11 + C12, C11 - C12, C11 + 2 * C12
+    defined = total > zero and difference > zero
+    nu = C12 / total if defined else np.nan
     return {
-        "E": difference * (1 + nu) if total > 0 else 0.0,
+        "E": difference * (1 + nu) if defined and volumetric > zero else 0.0,
         "G": C44,
         "nu": nu,
-        "K": (C11 + 2 * C12) / 3,
-        "zener": 2 * C44 / difference if difference > 0 else np.nan,
+        "K": volumetric / 3,
+        "zener": 2 * C44 / difference if defined else np.nan,
     }
 
 
@@ -99,26 +106,29 @@ def directional_constants(C, singular=1e-9):
     return {"E": 1 / np.diag(S)[:3], "G": 1 / np.diag(S)[3:], "nu": nu}
 
 
-def cubic_derivatives(C, dC):
+def cubic_derivatives(C, dC, singular=1e-9):
     """Change of the constants of the nearest cubic tensor with a small change of a stiffness.
 
     Parameters
     ----------
     C, dC : (6, 6) array
         Stiffness and its derivative by some parameter.
+    singular : float
+        As in ``cubic_constants``.
 
     Returns
     -------
     dict of float
-        Derivatives of ``E, G, nu, K, zener`` by the same parameter, NaN where the constant is.
+        Derivatives of ``E, G, nu, K, zener`` by the same parameter: NaN where the constant is,
+        and 0 for an E that counts as 0.
     """
     C11, C12, C44 = nearest_cubic(C)
     dC11, dC12, dC44 = nearest_cubic(dC)
-    constants = cubic_constants(C11, C12, C44)
-    total, difference, nu = C11 + C12, C11 - C12, constants["nu"]
-    undefined = np.isnan(nu)
-    dnu = np.nan if undefined else (C11 * dC12 - C12 * dC11) / total**2
-    dE = 0.0 if undefined else dC11 - 4 * nu * dC12 + 2 * nu**2 * (dC11 + dC12)
-    zener = constants["zener"]
-    dzener = (2 * dC44 - zener * (dC11 - dC12)) / difference if difference else np.nan
+    constants = cubic_constants(C11, C12, C44, singular)
+    nu, zener = constants["nu"], constants["zener"]
+    dE = dC11 - 4 * nu * dC12 + 2 * nu**2 * (dC11 + dC12) if constants["E"] else 0.0
+    dnu = dzener = np.nan
+    if not np.isnan(nu):
+        dnu = (C11 * dC12 - C12 * dC11) / (C11 + C12) ** 2
+        dzener = (2 * dC44 - zener * (dC11 - dC12)) / (C11 - C12)
     return {"E": dE, "G": dC44, "nu": dnu, "K": (dC11 + 2 * dC12) / 3, "zener": dzener}

@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from homog import Isotropic
-from homog.properties import cubic_constants, cubic_deviation, directional_constants, nearest_cubic
+from homog.properties import (
+    cubic_constants,
+    cubic_derivatives,
+    cubic_deviation,
+    directional_constants,
+    nearest_cubic,
+)
 
 
 def cubic(C11, C12, C44):
@@ -38,6 +44,36 @@ def test_nothing_has_no_poisson_ratio():
     assert np.isnan(found["nu"])
     assert np.isnan(found["zener"])
     assert np.isnan(cubic_deviation(np.zeros((6, 6))))
+
+
+@pytest.mark.parametrize("noise", [-1e-11, 0.0, 1e-11])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_rounding_gives_a_mechanism_no_young_modulus(noise, unit):
+    """A chain of corners along the diagonal, C11 = C12 = C44: a fluid with a shear stiffness."""
+    C11, C12, C44 = unit * (1 + noise), unit, unit
+    found = cubic_constants(C11, C12, C44)
+    assert found["E"] == 0
+    assert np.isnan([found["nu"], found["zener"]]).all()
+    assert (found["G"], found["K"]) == pytest.approx((unit, unit))
+    changes = cubic_derivatives(cubic(C11, C12, C44), cubic(C11, C12, 2 * C44))
+    assert changes["E"] == 0
+    assert np.isnan([changes["nu"], changes["zener"]]).all()
+
+
+@pytest.mark.parametrize("noise", [-1e-11, 0.0, 1e-11])
+def test_a_cell_without_bulk_modulus_has_poisson_ratio_minus_one(noise):
+    found = cubic_constants(2.0, -1.0 + noise, 3.0)
+    assert found["E"] == 0
+    assert found["nu"] == pytest.approx(-1)
+    assert found["zener"] == pytest.approx(2)
+    changes = cubic_derivatives(cubic(2.0, -1.0 + noise, 3.0), cubic(2.0, -1.0, 3.0))
+    assert (changes["E"], changes["zener"]) == (0, pytest.approx(0, abs=1e-9))
+
+
+def test_what_counts_as_nothing_is_relative_to_the_stiffness():
+    assert cubic_constants(1 + 1e-8, 1.0, 1.0)["E"] == pytest.approx(1.5e-8)
+    assert cubic_constants(1 + 1e-8, 1.0, 1.0, singular=1e-5)["E"] == 0
+    assert cubic_constants(2.0, 1.0, 1e6, singular=1e-5)["E"] == 0
 
 
 def test_deviation_is_the_distance_of_the_fourth_order_tensors():
