@@ -65,14 +65,17 @@ def _load_findings(voxels, path):
         findings.append(Finding("unspanned-axis", message))
     dropped = np.count_nonzero(voxels) - np.count_nonzero(path.solid)
     if dropped:
-        share = dropped / np.count_nonzero(voxels)
-        message = f"{dropped} solid voxels ({share:.2%}) float free, carry no load and were dropped"
+        share = f"({dropped / np.count_nonzero(voxels):.2%})"
+        message = f"{dropped} solid voxels {share} float free, carry no load and were dropped"
+        if dropped == 1:
+            message = f"1 solid voxel {share} floats free, carries no load and was dropped"
         findings.append(Finding("floating", message))
     thin = _thin_voxels(voxels)
     if thin:
+        stand = "1 solid voxel stands" if thin == 1 else f"{thin} solid voxels stand"
         message = (
-            f"{thin} solid voxels stand in walls or struts one voxel thick, which are too stiff "
-            "in bending; refine the grid"
+            f"{stand} in walls or struts one voxel thick, which are too stiff in bending; "
+            "refine the grid"
         )
         findings.append(Finding("one-voxel-feature", message))
     return findings

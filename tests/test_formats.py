@@ -320,7 +320,11 @@ BAD_NPZ = {
     "empty-file": (b"", None, r"got an empty file"),
     "no-array": (npz(), None, r"got 0; give the key \(--key\) of one of: none"),
     "no-array-but-text": (archive([("a.txt", b"hi")]), None, r"got 0"),
-    "several-without-key": (npz(a=CELL, b=CELL), None, r"got 2; give the key \(--key\) of one of: 'a', 'b'$"),
+    "several-without-key": (
+        npz(a=CELL, b=CELL),
+        None,
+        r"got 2; give the key \(--key\) of one of: 'a', 'b'$",
+    ),
     "twelve-without-key": (npz(**TWELVE), None, r"got 12.*'array07' and 4 more$"),
     "key-not-in-it": (npz(a=CELL, b=CELL), "c", r"one array 'c'.*got 0.*'a', 'b'$"),
     "key-with-two-lines": (npz(a=CELL), "c\nd", r"one array 'c\\nd'.*got 0.*'a'$"),
