@@ -3,12 +3,17 @@
 import naive
 import numpy as np
 import pytest
-from conftest import cell_problem, signed_permutations, transformed
+from conftest import (
+    GENERATORS,
+    cell_problem,
+    signed_permutations,
+    symmetric_factor,
+    transformed,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import homog
-from homog import DataError, Isotropic, ParameterError, homogenize
+from homog import ConvergenceError, DataError, Isotropic, ParameterError, homogenize, solver
 from homog.conjugate_gradients import LIMIT
 from homog.solver import solve
 from homog.threads import Workers
@@ -19,35 +24,6 @@ TIGHT = 1e-12
 def largest_error(C, expected):
     """Largest deviation of an entry relative to the largest entry."""
     return np.abs(C - expected).max() / np.abs(expected).max()
-
-
-def laminate(stiffnesses, fractions, axis):
-    """Exact stiffness of layers normal to an axis (Backus average)."""
-    normal = [row for row, pair in enumerate(naive.VOIGT) if axis in pair]
-    plane = [row for row in range(6) if row not in normal]
-
-    def mean(function):
-        pairs = zip(fractions, stiffnesses, strict=True)
-        return sum(fraction * function(C) for fraction, C in pairs)
-
-    def part(C, rows, columns):
-        return C[np.ix_(rows, columns)]
-
-    def flexible(C):
-        return np.linalg.inv(part(C, normal, normal))
-
-    def coupling(C):
-        return flexible(C) @ part(C, normal, plane)
-
-    NN = np.linalg.inv(mean(flexible))
-    NT = NN @ mean(coupling)
-    TT = mean(lambda C: part(C, plane, plane) - part(C, plane, normal) @ coupling(C))
-    out = np.zeros((6, 6))
-    out[np.ix_(normal, normal)] = NN
-    out[np.ix_(normal, plane)] = NT
-    out[np.ix_(plane, normal)] = NT.T
-    out[np.ix_(plane, plane)] = TT + mean(coupling).T @ NT
-    return out
 
 
 def test_homogeneous_cell_is_its_solid(aluminium):
@@ -77,7 +53,7 @@ def test_laminates_are_exact(axis, aluminium):
     factor = np.broadcast_to(np.expand_dims(layers, [a for a in range(3) if a != axis]), shape)
     result = homogenize(np.ones(shape), aluminium, tol=TIGHT, stiffness_factor=factor)
     stiffnesses = [layer * aluminium.stiffness for layer in layers]
-    expected = laminate(stiffnesses, np.full(len(layers), 1 / len(layers)), axis)
+    expected = naive.laminate(stiffnesses, np.full(len(layers), 1 / len(layers)), axis)
     assert largest_error(result.C, expected) < 1e-9
     assert result.K_upper is None
 
@@ -88,7 +64,7 @@ def test_a_plate_has_its_plane_stress_stiffness(axis, aluminium):
     cell[(slice(None),) * axis + (slice(1, 3),)] = True
     result = homogenize(cell, aluminium, tol=TIGHT)
     void = 1e-14 * aluminium.stiffness
-    expected = laminate([aluminium.stiffness, void], [0.4, 0.6], axis)
+    expected = naive.laminate([aluminium.stiffness, void], [0.4, 0.6], axis)
     assert largest_error(result.C, expected) < 1e-9
     normal = [row for row, pair in enumerate(naive.VOIGT) if axis in pair]
     assert not result.C[normal].any()
@@ -146,6 +122,7 @@ def test_random_cells_agree_with_a_dense_solve(seed, density, shape, nu):
     cell = np.random.default_rng(seed).random(shape) < density
     expected = naive.effective_stiffness(cell.astype(float), solid.stiffness)
     result = homogenize(cell, solid, tol=1e-9, threads=1)
+    assert result.solver.error <= 1e-9
     scale = max(np.abs(expected).max(), 1e-6 * solid.stiffness.max())
     assert np.abs(result.C - expected).max() <= 1e-8 * scale
 
@@ -157,6 +134,122 @@ def test_graded_cell_agrees_with_a_dense_solve():
     result = homogenize(factor > 0, solid, tol=1e-10, stiffness_factor=factor)
     expected = naive.effective_stiffness(factor, solid.stiffness)
     assert largest_error(result.C, expected) < 1e-8
+
+
+SYMMETRIC = {  # of a shape: point group, unit strains that are left to solve, mirrors used, method
+    (8, 12, 16): ("triclinic", "11 22 33 23 13 12", "", "multigrid"),
+    (6, 10, 12): ("triclinic", "11 22 33 23 13 12", "", "multigrid"),
+    (12, 8, 10): ("monoclinic", "11 22 33 23 13 12", "y", "multigrid"),
+    (12, 6, 20): ("two mirrors", "11 22 33 23 13 12", "xz", "multigrid"),
+    (8, 12, 20): ("orthorhombic", "11 22 33 23 13 12", "xyz", "multigrid"),
+    (12, 20, 6): ("orthorhombic", "11 22 33 23 13 12", "xyz", "amg"),
+    (8, 8, 12): ("tetragonal", "11 33 23 12", "xyz", "multigrid"),
+    (8, 8, 6): ("four-fold", "11 33 23 12", "", "multigrid"),
+    (8, 8, 8): ("three-fold", "11 23", "", "multigrid"),
+    (10, 10, 10): ("rotations", "11 23", "", "multigrid"),
+    (12, 12, 12): ("cubic", "11 23", "xyz", "multigrid"),
+    (9, 7, 5): ("triclinic", "11 22 33 23 13 12", "", "amg"),
+    (9, 8, 4): ("orthorhombic", "11 22 33 23 13 12", "yz", "amg"),
+    (7, 7, 7): ("cubic", "11 23", "", "amg"),
+}
+
+
+@pytest.mark.parametrize("graded", [True, False])
+@pytest.mark.parametrize("shape", SYMMETRIC)
+def test_symmetry_and_method_change_the_work_and_not_the_result(shape, graded, aluminium):
+    name, loads, mirrors, method = SYMMETRIC[shape]
+    factor = symmetric_factor(shape, GENERATORS[name], seed=1)
+    options = {"tol": 1e-10, "threads": 1, "stiffness_factor": factor if graded else None}
+    result = homogenize(factor > 0, aluminium, **options)
+    assert result.solver.method == method
+    assert result.solver.mirrors == mirrors
+    assert " ".join(result.solver.loads) == loads
+    assert "fallback" not in [finding.code for finding in result.warnings]
+    plain = homogenize(factor > 0, aluminium, use_symmetry=False, **options)
+    assert (plain.solver.mirrors, len(plain.solver.loads)) == ("", 6)
+    assert plain.solver.unknowns > 0.8 * 2 ** len(mirrors) * result.solver.unknowns
+    assert largest_error(plain.C, result.C) < 1e-9
+    for use_symmetry in (True, False):
+        assembled = homogenize(
+            factor > 0, aluminium, method="amg", use_symmetry=use_symmetry, **options
+        )
+        assert largest_error(assembled.C, result.C) < 1e-9
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_cells_with_symmetry_agree_with_a_dense_solve(name, aluminium):
+    shape = (4, 4, 2) if name in ("monoclinic", "four-fold", "tetragonal") else (4, 4, 4)
+    factor = symmetric_factor(shape, GENERATORS[name], seed=3)
+    result = homogenize(factor > 0, aluminium, tol=1e-10, stiffness_factor=factor)
+    expected = naive.effective_stiffness(factor, aluminium.stiffness)
+    assert largest_error(result.C, expected) < 1e-8
+
+
+def test_symmetry_counts_where_load_is_carried(aluminium):
+    cell = np.zeros((8, 8, 8), dtype=bool)
+    cell[3:5, 3:5] = cell[3:5, :, 3:5] = cell[:, 3:5, 3:5] = True
+    whole = homogenize(cell, aluminium)
+    cell[1, 1, 0] = True  # touches nothing
+    result = homogenize(cell, aluminium)
+    assert result.symmetry.order < whole.symmetry.order == 48
+    assert result.solver.mirrors == whole.solver.mirrors == "xyz"
+    np.testing.assert_array_equal(result.C, whole.C)
+
+
+def test_symmetry_of_the_voxels_is_not_that_of_their_stiffness(aluminium):
+    """One voxel of two that are mirror images is stiffer."""
+    cell = symmetric_factor((8, 8, 8), GENERATORS["orthorhombic"]) > 0
+    cell[[0, 7], 1, 2] = True
+    factor = np.where(cell, 1.0, np.nan)
+    factor[0, 1, 2] = 2
+    result = homogenize(cell, aluminium, stiffness_factor=factor)
+    assert "x" in result.symmetry.mirrors
+    assert result.solver.mirrors == ""
+    assert len(result.solver.loads) == 6
+
+
+def test_input_is_left_as_it_is(triclinic, aluminium):
+    factor = np.random.default_rng(0).uniform(0.5, 2, triclinic.shape)
+    voxels, before = triclinic.copy(), factor.copy()
+    homogenize(voxels, aluminium, stiffness_factor=factor)
+    np.testing.assert_array_equal(voxels, triclinic)
+    np.testing.assert_array_equal(factor, before)
+
+
+def test_what_is_kept_for_one_grid_does_not_leak_into_the_next_cell(aluminium):
+    cells = [symmetric_factor((8, 8, 8), GENERATORS[name], seed=2) > 0 for name in GENERATORS]
+    solids = [aluminium, Isotropic(1.0, 0.1)]
+    first = [homogenize(cell, solid).C for cell in cells for solid in solids]
+    again = [homogenize(cell, solid).C for cell in cells[::-1] for solid in solids[::-1]]
+    np.testing.assert_array_equal(first, again[::-1])
+
+
+def test_auto_turns_to_amg_where_multigrid_stagnates_and_says_so(monkeypatch, aluminium):
+    cell = symmetric_factor((8, 8, 8), seed=1) > 0
+    expected = homogenize(cell, aluminium, tol=1e-9).C
+    monkeypatch.setattr(solver, "PATIENCE", 1)
+    result = homogenize(cell, aluminium, tol=1e-9)
+    assert result.solver.method == "amg"
+    assert result.solver.error <= 1e-9
+    assert largest_error(result.C, expected) < 1e-8
+    assert "fallback" in [finding.code for finding in result.warnings]
+
+
+@pytest.mark.parametrize("method", ["auto", "multigrid", "amg"])
+def test_no_method_returns_a_number_that_did_not_converge(method, monkeypatch, aluminium):
+    cell = symmetric_factor((8, 8, 8), seed=1) > 0
+    monkeypatch.setattr(solver, "PATIENCE", 1)
+    monkeypatch.setattr(solver, "LIMIT", 2)
+    with pytest.raises(ConvergenceError, match="no convergence in 2 iterations"):
+        homogenize(cell, aluminium, tol=1e-9, method=method)
+
+
+@pytest.mark.xfail(raises=TypeError, reason="not refused yet")
+@pytest.mark.parametrize("shape", [(7, 8, 8), (2, 5, 4)])
+def test_multigrid_refuses_a_box_that_it_cannot_halve(shape, aluminium):
+    cell = np.random.default_rng(0).random(shape) < 0.8
+    with pytest.raises(ParameterError, match="multigrid"):
+        homogenize(cell, aluminium, method="multigrid")
 
 
 @settings(max_examples=25, deadline=None)
@@ -352,5 +445,5 @@ def test_a_cell_too_soft_for_its_tolerance_is_an_error(aluminium):
     cell = np.ones((6, 6, 6), dtype=bool)
     factor = np.where(np.arange(6)[:, None, None] == 2, 1e-11, 1.0) * np.ones(cell.shape)
     cell[:, 2:4] = cell[:, :, 2:4] = False
-    with pytest.raises(homog.ConvergenceError, match="softer than its solid"):
+    with pytest.raises(ConvergenceError, match="softer than its solid"):
         homogenize(cell, aluminium, tol=1e-9, stiffness_factor=factor)
