@@ -176,13 +176,14 @@ def voxel_displacements(field, strain):
     return out
 
 
+def contact_steps(corners):
+    """Steps to the 6 voxels that share a face, or the 26 that share a node."""
+    steps = product((-1, 0, 1), repeat=3)
+    return [step for step in steps if sum(map(abs, step)) in ((1, 2, 3) if corners else (1,))]
+
+
 def components(solid, corners):
     """Labels by flood fill over the periodic cell; -1 is void."""
-    steps = [
-        np.array(step)
-        for step in product((-1, 0, 1), repeat=3)
-        if any(step) and (corners or sum(map(abs, step)) == 1)
-    ]
     labels = np.full(solid.shape, -1)
     count = 0
     for start in map(tuple, np.argwhere(solid)):
@@ -191,10 +192,30 @@ def components(solid, corners):
         labels[start], stack = count, [start]
         while stack:
             voxel = stack.pop()
-            for step in steps:
-                other = tuple(np.mod(voxel + step, solid.shape))
+            for step in contact_steps(corners):
+                other = tuple(np.mod(np.add(voxel, step), solid.shape))
                 if solid[other] and labels[other] < 0:
                     labels[other] = count
                     stack.append(other)
         count += 1
     return labels
+
+
+def spans(labels, corners):
+    """(count, 3): axes along which walks through a component return in another cell."""
+    out, cells = np.zeros((labels.max() + 1, 3), dtype=bool), {}
+    for start in map(tuple, np.argwhere(labels >= 0)):
+        if start in cells:
+            continue
+        cells[start], stack = np.zeros(3, dtype=int), [start]
+        while stack:
+            voxel = stack.pop()
+            for step in contact_steps(corners):
+                shift, other = np.divmod(np.add(voxel, step), labels.shape)
+                reached, other = cells[voxel] + shift, tuple(other.tolist())
+                if labels[other] == labels[start] and other not in cells:
+                    cells[other] = reached
+                    stack.append(other)
+                elif labels[other] == labels[start]:
+                    out[labels[start]] |= reached != cells[other]
+    return out

@@ -390,7 +390,7 @@ def test_warnings_name_what_is_unusual(aluminium):
     found = {f.code: f.message for f in homogenize(cell, aluminium).warnings}
     assert set(found) == {"unspanned-axis", "floating", "one-voxel-feature", "hinge"}
     assert "y, z" in found["unspanned-axis"]
-    assert "1 solid voxels (2.94%)" in found["floating"]
+    assert "1 solid voxel (2.94%)" in found["floating"]
     split = np.roll(np.pad(np.ones((2, 8, 8), dtype=bool), ((3, 3), (0, 0), (0, 0))), 4, axis=0)
     assert "periodic-contact" in [f.code for f in homogenize(split, aluminium).warnings]
     flat = np.ones((1, 4, 4), dtype=bool)
