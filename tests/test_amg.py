@@ -131,3 +131,12 @@ def test_a_problem_beyond_the_free_memory_is_refused_with_its_estimate(monkeypat
     monkeypatch.setattr(formats, "available_memory", lambda: estimate - 1)
     with pytest.raises(DataError, match=r"needs about 0.0 GB .* 3000 unknowns"):
         amg.AssembledSystem(problem, (0,), Workers(1))
+
+
+def test_translations_have_no_place_in_the_coarsest_inverse(assembled):
+    """Rounding leaves their eigenvalues at 1e-16 of the matrix, of either sign, and not at 0."""
+    matrix, domain = assembled
+    vcycle = amg.VCycle(matrix, amg.rigid_body_modes(domain.coordinates), Workers(1))
+    eigenvalues = np.linalg.eigvalsh(vcycle.coarsest)
+    assert eigenvalues.min() > -1e-9 * eigenvalues.max()
+    assert np.count_nonzero(eigenvalues > 1e-6 * eigenvalues.max()) == len(eigenvalues) - 3
