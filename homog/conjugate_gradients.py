@@ -251,7 +251,9 @@ def _finite(dots):
 def _check_definite(rz, start):
     """Refuse a preconditioner that is not positive: its error estimate would mean nothing."""
     if (rz < -1e-12 * start.max()).any():
-        raise ConvergenceError("the preconditioner is not positive definite; try another method (--solver)")
+        raise ConvergenceError(
+            "the preconditioner is not positive definite; try another method (--solver)"
+        )
 
 
 def _ratio(a, b):

@@ -223,7 +223,10 @@ def homogenize(
         **constants,
         **_geometry(voxels, path, group),
         **_bounds(np.count_nonzero(voxels) / voxels.size, material, stiffness_factor),
-        derivatives={name: cubic_derivatives(C, tensors[f"dC_d{name}"]) for name in ("E", "nu")},
+        derivatives={
+            name: cubic_derivatives(C, tensors[f"dC_d{name}"], singular=_noise(tol))
+            for name in ("E", "nu")
+        },
         material=material,
         solver=Statistics(**statistics),
         warnings=tuple(warnings),
@@ -315,10 +318,15 @@ def _resolved(problem, found, tol):
 def _constants(C, tol):
     """Everything that follows from C, as fields of ``Homogenization``."""
     return {
-        **cubic_constants(*nearest_cubic(C)),
+        **cubic_constants(*nearest_cubic(C), singular=_noise(tol)),
         "cubic_deviation": cubic_deviation(C),
         "directional": directional_constants(C, singular=10 * tol),
     }
+
+
+def _noise(tol):
+    """Part of the largest entry of C below which a difference of entries may be error alone."""
+    return min(10 * tol, 1e-3)
 
 
 def _geometry(voxels, path, group):
