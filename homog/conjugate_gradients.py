@@ -47,7 +47,7 @@ class LinearSystem:
         raise NotImplementedError
 
     def residual(self, x, b):
-        """b - A x in double precision, to be kept."""
+        """b - A x in double precision, valid until the iteration goes on."""
         raise NotImplementedError
 
     def precondition(self, r):
@@ -87,8 +87,9 @@ class Accuracy:
 class Solution:
     """Displacements ``x`` and residuals ``r`` of all loads, and how they were reached.
 
-    Each load has its number of ``iterations``, its relative Euclidean norm of the residual in
-    ``residuals``, and in ``error`` a bound of how far its energy is from converged.
+    ``r`` is valid until the system is used again. Each load has its number of ``iterations``, its
+    relative Euclidean norm of the residual in ``residuals``, and in ``error`` a bound of how far
+    its energy is from converged.
     """
 
     x: np.ndarray

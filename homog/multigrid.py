@@ -136,7 +136,10 @@ class VoxelSystem(LinearSystem):
         self.first, self.mix = chebyshev(_largest_eigenvalue(element))
         self.coarsest = _coarsest_factors(factors[-1], fixed, element)
         shapes = [(3, *level.factor.shape) for level in self.levels]
-        self.arrays = tuple(tuple(np.zeros(s, SINGLE) for s in shapes) for _ in range(4))
+        rhs, low, high, out = ([np.zeros(s, SINGLE) for s in shapes] for _ in range(4))
+        self.double = np.zeros(shapes[0])  # shares its memory: free while no cycle runs
+        low[0], high[0] = self.double.view(SINGLE).reshape(2, *shapes[0])
+        self.arrays = tuple(map(tuple, (rhs, low, high, out)))
         self.factor = problem.factor  # double precision
         if len(loads) > 1:
             self.factor = np.tile(self.factor, (1, 1, len(loads)))
@@ -175,7 +178,8 @@ class VoxelSystem(LinearSystem):
         return out
 
     def residual(self, x, b):
-        level, out = self.levels[0], np.zeros(x.shape)
+        level, out = self.levels[0], self.double
+        out[...] = 0
         inverse = np.zeros((1, 1, 1, 1))
         arguments = (self.factor, level.solid, level.active, self.weight, b, b, inverse)
         arguments += ((0.0, 0.0, 0.0), out)
