@@ -24,6 +24,7 @@ from homog.errors import ConvergenceError
 LIMIT = 1000  # iterations
 CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest eigenvalue
 RESTARTS = 20
+SINGLE_ROUNDING = 1e-5  # of the energy of the affine field: more than sums in single precision lose
 NOTHING = 1e-12  # of the energy of the affine field: what rounding leaves of a mechanism's zero
 
 
@@ -32,11 +33,11 @@ class LinearSystem:
 
     Vectors are arrays that hold all loads; scalars (loads,) arrays. The iteration works on
     vectors of the system's own precision; ``residual`` is right in double precision. A returned
-    vector may be overwritten by the next call of the same method.
+    vector may be overwritten by the next call.
     """
 
-    #: Reduction of r.z after which the iteration needs the true residual again.
-    memory = 0.0
+    #: Reduction of r.z after which rounding has spoiled the residual of the iteration.
+    memory = 1e-24
 
     def start(self, residual):
         """A residual in double precision as a vector of the iteration."""
@@ -152,24 +153,31 @@ def _iterate(system, residual, accuracy, run):
     p = system.precondition(r).copy()
     x = np.zeros_like(p)
     start = rz = _finite(system.dot(r, p))
+    _check_definite(rz, np.abs(rz))
+    active = rz > 0  # a load that is done rests: what rounding left of it would only grow
     alphas, betas = [], []
-    run.error, run.done = np.zeros_like(rz), not rz.any()
-    while not run.done and rz.max() > system.memory * start.max():
+    run.error, run.done = np.zeros_like(rz), not active.any()
+    while not run.done and active.any():
         if run.iterations == accuracy.limit:
             raise ConvergenceError(_message(accuracy, run))
         product = system.product(p)
-        alpha = _ratio(rz, _finite(system.dot(p, product)))
+        work = _finite(system.dot(p, product))
+        _check_work(work, active)
+        alpha = np.where(active, _ratio(rz, work), 0.0)
         system.advance(alpha, p, product, x, r)
         z = system.precondition(r)
         run.energy -= alpha * rz
         run.iterations += 1
+        _check_energy(run.energy, accuracy.affine)
         previous, rz = rz, _finite(system.dot(r, z))
         _check_definite(rz, start)
         beta = _ratio(rz, previous)
         alphas.append(alpha)
         betas.append(beta)
-        run.error, run.smallest = energy_error(np.stack(alphas), np.stack(betas), rz, run.smallest)
+        error, run.smallest = energy_error(np.stack(alphas), np.stack(betas), rz, run.smallest)
+        run.error = np.where(active, error, run.error)
         run.done = _accurate(run, accuracy)
+        active &= rz > system.memory * start
         system.turn(beta, z, p)
     return x, r
 
@@ -247,6 +255,24 @@ def _finite(dots):
     if not np.isfinite(dots).all():
         raise ConvergenceError("the iteration broke down (overflow); check the scale of E")
     return dots
+
+
+def _check_work(work, active):
+    """Refuse a direction that meets no resistance: no displacement balances such a load."""
+    if (active & (work <= 0)).any():
+        raise ConvergenceError(
+            "a load meets no resistance; remove mechanisms (parts that hang by edges or corners) "
+            "from the cell"
+        )
+
+
+def _check_energy(energy, affine):
+    """Relaxation cannot take more energy than there is."""
+    if (energy < -SINGLE_ROUNDING * affine.max()).any():
+        raise ConvergenceError(
+            "rounding errors spoil the energy; allow a larger tol, or remove mechanisms (parts "
+            "that hang by edges or corners) from the cell"
+        )
 
 
 def _check_definite(rz, start):

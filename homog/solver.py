@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from homog.conjugate_gradients import LIMIT, Accuracy, conjugate_gradients
-from homog.errors import ConvergenceError
+from homog.errors import ConvergenceError, ParameterError
 
 METHODS = ("auto", "multigrid", "amg")
 PATIENCE = 150  # iterations of multigrid after which auto turns to amg
@@ -49,6 +49,8 @@ def solve(problem, method, tol, workers, progress):
     ------
     DataError
         If the problem does not fit in memory.
+    ParameterError
+        If ``multigrid`` is asked for and cannot coarsen the box.
     ConvergenceError
         If C did not reach ``tol``.
     """
@@ -57,6 +59,11 @@ def solve(problem, method, tol, workers, progress):
     if method == "multigrid":
         from homog import multigrid
 
+        if not multigrid.fits(problem):
+            raise ParameterError(
+                f"multigrid cannot coarsen {' x '.join(map(str, problem.voxels))} voxels, whose "
+                "sides have to be halved until few are left; use auto or amg"
+            )
         return _solve(problem, multigrid, (tol, LIMIT), workers, progress)
     return _assembled(problem, tol, workers, progress)
 
@@ -105,6 +112,13 @@ def _solve(problem, method, target, workers, progress):
             entries |= problem.entries(load, solutions, residual)
             largest = max(largest, entries[load, load] * problem.volume)
         del loads, found, residual  # before the next ones are made
+    affine = np.diag(problem.affine_energy).max()
+    if largest < method.SOFTEST * affine:
+        raise ConvergenceError(
+            f"the cell is {affine / max(largest, 1e-300):.0e} times softer than its solid, beyond "
+            "what single precision tells; use --solver amg, or remove mechanisms (parts that hang "
+            "by edges or corners)"
+        )
     name = method.__name__.rpartition(".")[2]
     return CellSolution(name, solutions, entries, error / problem.volume, iterations, residuals)
 

@@ -244,7 +244,6 @@ def test_no_method_returns_a_number_that_did_not_converge(method, monkeypatch, a
         homogenize(cell, aluminium, tol=1e-9, method=method)
 
 
-@pytest.mark.xfail(raises=TypeError, reason="not refused yet")
 @pytest.mark.parametrize("shape", [(7, 8, 8), (2, 5, 4)])
 def test_multigrid_refuses_a_box_that_it_cannot_halve(shape, aluminium):
     cell = np.random.default_rng(0).random(shape) < 0.8
