@@ -24,9 +24,12 @@ GENERATORS = {  # of point groups
     "two-fold": (HALF_TURN_Z,),
     "two mirrors": (mirror(0), mirror(2)),
     "orthorhombic": ORTHORHOMBIC,
+    "two-fold about a diagonal": (((1, 0, 2), (False, False, True)),),
     "four-fold": (TURN_Z,),
+    "four-fold with inversion": (((1, 0, 2), (True, False, True)),),
     "tetragonal": (TURN_Z, *ORTHORHOMBIC),
     "three-fold": (THREEFOLD,),
+    "three-fold about another diagonal": (((1, 2, 0), (True, True, False)),),
     "rotations": (TURN_Z, THREEFOLD),
     "cubic": (TURN_Z, THREEFOLD, mirror(0)),
 }

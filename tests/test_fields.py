@@ -14,9 +14,10 @@ NAMES = [
     "triclinic",
     "two mirrors",
     "orthorhombic",
+    "two-fold about a diagonal",
     "four-fold",
     "tetragonal",
-    "three-fold",
+    "three-fold about another diagonal",
     "cubic",
 ]
 
@@ -124,6 +125,17 @@ def test_energies_of_the_voxels_add_up_to_C(name, tol, use_symmetry):
     found = (factor * result.fields.energy_derivative(weights)).sum()
     scale = np.abs(weights).sum() * np.abs(result.C).max()
     assert found == pytest.approx((weights * result.C).sum(), abs=1e-11 * scale)
+
+
+@pytest.mark.parametrize("name", ["triclinic", "orthorhombic", "three-fold"])
+def test_energies_of_the_voxels_add_up_to_each_entry_of_C(name):
+    factor = graded(name, density=0.75)
+    result = solved(factor)
+    for entry in np.ndindex(6, 6):
+        weights = np.zeros((6, 6))
+        weights[entry] = 1
+        found = (factor * result.fields.energy_derivative(weights)).sum()
+        assert found == pytest.approx(result.C[entry], abs=1e-10)
 
 
 def test_strains_that_nothing_resists_and_solid_that_floats_have_no_energy():

@@ -29,9 +29,12 @@ LOADS = {
     "two-fold": (0, 1, 2, 3, 4, 5),
     "two mirrors": (0, 1, 2, 3, 4, 5),
     "orthorhombic": (0, 1, 2, 3, 4, 5),
+    "two-fold about a diagonal": (0, 2, 3, 5),
     "four-fold": (0, 2, 3, 5),
+    "four-fold with inversion": (0, 2, 3, 5),
     "tetragonal": (0, 2, 3, 5),
     "three-fold": (0, 3),
+    "three-fold about another diagonal": (0, 3),
     "rotations": (0, 3),
     "cubic": (0, 3),
 }
@@ -41,9 +44,12 @@ CONSTANTS = {  # independent entries of C by point group: Nye, Physical Properti
     "two-fold": 13,
     "two mirrors": 9,
     "orthorhombic": 9,
+    "two-fold about a diagonal": 13,
     "four-fold": 7,
+    "four-fold with inversion": 7,
     "tetragonal": 6,
     "three-fold": 7,  # about the diagonal: trigonal in another frame
+    "three-fold about another diagonal": 7,
     "rotations": 3,
     "cubic": 3,
 }
