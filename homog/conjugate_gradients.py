@@ -24,6 +24,7 @@ from homog.errors import ConvergenceError
 LIMIT = 1000  # iterations
 CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest eigenvalue
 RESTARTS = 20
+NOT_DEFINITE = "the preconditioner is not positive definite; try another method (--solver)"
 SINGLE_ROUNDING = 1e-5  # of the energy of the affine field: more than sums in single precision lose
 NOTHING = 1e-12  # of the energy of the affine field: what rounding leaves of a mechanism's zero
 
@@ -153,7 +154,8 @@ def _iterate(system, residual, accuracy, run):
     p = system.precondition(r).copy()
     x = np.zeros_like(p)
     start = rz = _finite(system.dot(r, p))
-    _check_definite(rz, np.abs(rz))
+    if ((rz <= 0) & (system.dot(r, r) > 0)).any():
+        raise ConvergenceError(NOT_DEFINITE)
     active = rz > 0  # a load that is done rests: what rounding left of it would only grow
     alphas, betas = [], []
     run.error, run.done = np.zeros_like(rz), not active.any()
@@ -278,9 +280,7 @@ def _check_energy(energy, affine):
 def _check_definite(rz, start):
     """Refuse a preconditioner that is not positive: its error estimate would mean nothing."""
     if (rz < -1e-12 * start.max()).any():
-        raise ConvergenceError(
-            "the preconditioner is not positive definite; try another method (--solver)"
-        )
+        raise ConvergenceError(NOT_DEFINITE)
 
 
 def _ratio(a, b):
