@@ -183,8 +183,9 @@ def test_a_load_that_is_done_does_not_spoil_the_others(tol, weight, system):
     energy = np.einsum("nl,nl->l", b, np.linalg.pinv(A, rcond=1e-9, hermitian=True) @ b)
     solution = cg.conjugate_gradients(system(A, M), b, accuracy(2 * energy, tol))
     reached = np.einsum("nl,nl->l", solution.x, b + solution.r)
-    error = np.abs(energy - reached).max()
-    assert error <= solution.error.max() + 1e-13 * energy.max()
+    error = np.abs(energy - reached)
+    assert (error <= solution.error + 1e-13 * energy.max()).all()
+    assert (solution.error > 0).all()
     assert solution.error.max() <= tol * energy.max() * (1 + 1e-6)
 
 
