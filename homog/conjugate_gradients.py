@@ -129,6 +129,8 @@ def conjugate_gradients(system, loads, accuracy):
         step, recursive = _iterate(system, r, accuracy, run)
         x = step if x is None else x + step.astype(loads.dtype)
         r = system.residual(x, loads)
+        run.energy = accuracy.affine - system.dot(x, loads) - system.dot(x, r)  # free of rounding
+        run.done = run.done and _accurate(run, accuracy)
         if run.done and _trusted(system, loads, r, recursive):
             return _solution(system, loads, (x, r), run)
     raise ConvergenceError(
@@ -227,9 +229,10 @@ def energy_error(alphas, betas, rz, smallest=np.inf):
 
 def _accurate(run, accuracy):
     """Whether C is accurate enough, or nothing; tells the caller how far the way is gone."""
-    if run.energy.max() <= NOTHING * accuracy.affine.max():
+    nothing = NOTHING * accuracy.affine.max()
+    if np.abs(run.energy).max() <= nothing:
         return True
-    relative = run.error.max() / max(run.energy.max(), accuracy.largest)
+    relative = run.error.max() / max(run.energy.max(), accuracy.largest, nothing)
     if 0 < relative < 1:
         accuracy.progress(min(1.0, log(relative) / log(accuracy.tol)))
     return relative <= accuracy.tol

@@ -127,6 +127,16 @@ def test_random_cells_agree_with_a_dense_solve(seed, density, shape, nu):
     assert np.abs(result.C - expected).max() <= 1e-8 * scale
 
 
+@pytest.mark.parametrize("use_symmetry", [True, False])
+def test_a_load_that_the_cycle_answers_with_nothing_is_not_taken_for_solved(use_symmetry):
+    """Multigrid once returned the stiffness of the affine field here, after no iteration."""
+    cell = np.array([[[0, 1], [1, 1]], [[0, 0], [1, 0]]])
+    solid = Isotropic(1.0, 0.0)
+    expected = naive.effective_stiffness(cell.astype(float), solid.stiffness)
+    result = homogenize(cell, solid, tol=1e-9, threads=1, use_symmetry=use_symmetry)
+    assert largest_error(result.C, expected) < 1e-8
+
+
 def test_graded_cell_agrees_with_a_dense_solve():
     rng = np.random.default_rng(5)
     factor = np.where(rng.random((4, 3, 5)) < 0.7, 10 ** rng.uniform(-2, 1, (4, 3, 5)), 0)
