@@ -105,6 +105,56 @@ def components(solid, corners=False):
     return Components(np.take(number[forest.parent], labels), forest.spans[roots])
 
 
+def pieces(solid):
+    """Label what shares faces within the box, and not across its periodic faces.
+
+    Parameters
+    ----------
+    solid : (nx, ny, nz) bool array
+
+    Returns
+    -------
+    labels : (nx, ny, nz) array
+        0 in void, 1, 2, ... in the pieces.
+    count : int
+    """
+    labels, forest = _labelled(solid)
+    roots = _roots(forest)
+    number = np.zeros(len(forest.parent), dtype=np.int32)
+    number[roots] = np.arange(1, len(roots) + 1)
+    return number[labels], len(roots)
+
+
+def carries_mirrored(octant):
+    """Whether the cell of an octant with all permutations is one part that spans all axes.
+
+    Its mirror images continue a piece of the octant and join no two pieces.
+
+    Parameters
+    ----------
+    octant : (n, n, n) bool array
+        Of a cell with mirrors on all faces of the octant; invariant under permutations.
+
+    Returns
+    -------
+    connected, spanning : bool
+    """
+    labels, count = pieces(octant)
+    return count == 1, bool(labels[0].any() and labels[-1].any())
+
+
+def is_open(voxels):
+    """Whether a part of the void connects the cell with its periodic images along all axes."""
+    return bool(components(~voxels).spans.all(axis=1).any())
+
+
+def is_open_mirrored(octant):
+    """``is_open`` of the cell of an octant with mirrors on all its faces."""
+    labels, _ = pieces(~octant)
+    ends = [set(np.unique(np.take(labels, end, axis))) for axis in range(3) for end in (0, -1)]
+    return bool(set.intersection(*ends) - {0})
+
+
 def _labelled(solid):
     """Labels of the pieces in the box, which its periodic faces cut, and a ``Forest`` of them."""
     solid = np.array(solid, dtype=bool, order="C")  # one type for the kernel

@@ -76,6 +76,31 @@ def read_array(path, key=None):
         raise DataError("not enough memory; use a smaller array or another machine") from error
 
 
+def check_regular(path):
+    """Refuse what is not a regular file with something in it, before anything opens it.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file, or it is a folder.
+    DataError
+        If it is another thing, empty, or cannot be read.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise ParameterError("expected a file, got a folder; name a file in it")
+        _check_readable(status)
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise _translated(error) from error
+
+
 def available_memory():
     """Memory that can be taken without swapping, in bytes; None if unknown.
 
@@ -129,6 +154,11 @@ def _check_kind(status, ending, key):
         raise ParameterError(f"expected a file ending in .npy or .npz, got {ending!r}; convert it")
     if ending == ".npy" and key is not None:
         raise ParameterError("a .npy file holds one array without a name; leave the key out")
+    _check_readable(status)
+
+
+def _check_readable(status):
+    """A regular file with something in it."""
     if not stat.S_ISREG(status.st_mode):
         raise DataError("expected a regular file, got a FIFO, socket or device; copy it to a file")
     if status.st_size == 0:  # also in /proc, where reading may wait

@@ -1,0 +1,67 @@
+"""Checks of a whole dataset: every unit against what the file says of it."""
+
+from collections import Counter
+
+import numpy as np
+
+from homog.cell import carries_mirrored, components, is_open, is_open_mirrored
+from homog.dataset import content_hash, pack
+from homog.thickness import smallest_feature
+from homog.units.distinct import Distinct
+from homog.units.sampling import VOLUME_FRACTION
+
+
+def check_dataset(dataset, progress=None):
+    """Find the units that are not what the file says, or cannot serve as training data.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    progress : callable, optional
+        Called for each unit.
+
+    Returns
+    -------
+    list of (int, str)
+        Index of a unit and what is wrong with it.
+    """
+    wrong, seen, hashes = [], Distinct(), Counter()
+    for unit in dataset:
+        problems = [text for text, bad in _findings(dataset, unit) if bad]
+        hashes[unit.hash] += 1
+        if hashes[unit.hash] > 1:
+            problems.append("the same as another unit")
+        elif dataset.cubic and seen.like(unit.octant):
+            problems.append("nearly the same as another unit")
+        wrong += [(unit.index, problem) for problem in problems]
+        if progress:
+            progress()
+    return wrong
+
+
+def _findings(dataset, unit):
+    """What may be wrong with a unit, and whether it is."""
+    stored, cubic = unit.stored, dataset.cubic
+    digest = content_hash(pack(stored), dataset.shape, cubic).tobytes().hex()
+    yield "its hash is not that of its voxels", digest != unit.hash
+    yield "its volume fraction is another", abs(stored.mean() - unit.volume_fraction) > 1e-12
+    low, high = VOLUME_FRACTION
+    yield f"its volume fraction leaves {low} to {high}", not low <= stored.mean() <= high
+    feature = smallest_feature(stored, mirrored=cubic)
+    yield f"its smallest feature is {feature}", feature != unit.smallest_feature
+    if cubic:
+        yield "it is not cubic", not _permutes(stored)
+        connected, spanning = carries_mirrored(stored)
+        yield "its void is open or closed otherwise", is_open_mirrored(stored) != unit.open_cell
+    else:
+        parts = components(stored).spans
+        connected, spanning = len(parts) == 1, parts.any(axis=0).all()
+        yield "its void is open or closed otherwise", is_open(stored) != unit.open_cell
+    yield "its solid falls into parts", not connected
+    yield "its solid does not span all axes", not spanning
+
+
+def _permutes(octant):
+    """Whether an octant is invariant under permutations of its axes."""
+    turned = octant.transpose(1, 2, 0)
+    return np.array_equal(octant, turned) and np.array_equal(octant, octant.transpose(1, 0, 2))

@@ -1,0 +1,374 @@
+"""The dataset file: many unit cells in one HDF5 file, described in docs/data-format.md."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from homog import __version__, hdf5
+from homog.errors import DataError
+from homog.files import write_atomically
+from homog.units.family import unfold
+
+FORMAT, VERSION = "homog dataset", 1
+VOXELS = {"octants": True, "cells": False}  # name of the packed voxels: whether they are octants
+COLUMNS = {  # kind of type and dimensions of what each unit has
+    "volume_fraction": ("f", 1),
+    "smallest_feature": ("i", 1),
+    "open_cell": ("b", 1),
+    "family": ("i", 1),
+    "level": ("f", 1),
+    "parameters": ("f", 2),
+    "hash": ("u", 2),
+}
+NAMES = ("name", "source", "parameters")  # of the families
+HASH_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Unit cells of one shape.
+
+    Parameters
+    ----------
+    packed : (n, bytes) uint8 array
+        Voxels as bits, see ``pack``.
+    shape : tuple
+        Of a whole cell.
+    cubic : bool
+        Whether octants are packed, else whole cells.
+    columns : dict
+        ``{name: (n, ...) array}``, those of ``COLUMNS`` without the hash.
+    families : list of tuple
+        Name, source, and names of the parameters; the column ``family`` is an index into it.
+    origin : dict
+        What made the cells.
+    """
+
+    packed: np.ndarray
+    shape: tuple
+    cubic: bool
+    columns: dict
+    families: list
+    origin: dict
+
+
+def pack(voxels):
+    """Boolean voxels (..., nx, ny, nz) as bits of bytes: C order, the first bit the highest."""
+    voxels = np.asarray(voxels, dtype=bool)
+    return np.packbits(voxels.reshape(*voxels.shape[:-3], -1), axis=-1)
+
+
+def unpack(packed, shape):
+    """Boolean voxels (..., nx, ny, nz) of what ``pack`` made."""
+    bits = np.unpackbits(packed, axis=-1, count=int(np.prod(shape)))
+    return bits.reshape(*packed.shape[:-1], *shape).astype(bool)
+
+
+def content_hash(packed, shape, cubic):
+    """What identifies the voxels of a cell: BLAKE2b of their kind, shape and bits, 16 bytes."""
+    kind = "octant" if cubic else "cell"
+    head = f"{kind} {' '.join(map(str, shape))}\n".encode()
+    digest = hashlib.blake2b(head + packed.tobytes(), digest_size=HASH_BYTES).digest()
+    return np.frombuffer(digest, np.uint8)
+
+
+def write_dataset(path, cells, groups=None):
+    """Write a dataset file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    cells : Cells
+    groups : dict, optional
+        Groups of further columns: ``{group: ({attribute: value}, {name: (n, ...) array})}``.
+
+    Raises
+    ------
+    OSError
+        If writing fails; an old file is then still there.
+    """
+    hashes = [content_hash(row, cells.shape, cells.cubic) for row in cells.packed]
+    name = next(name for name, cubic in VOXELS.items() if cubic == cells.cubic)
+    columns = {name: cells.packed, **cells.columns}
+    columns["hash"] = np.array(hashes, np.uint8).reshape(-1, HASH_BYTES)
+    attributes = {
+        "format": FORMAT,
+        "version": VERSION,
+        "writer": f"homog {__version__}",
+        "shape": np.array(cells.shape, np.int64),
+        "origin": json.dumps(cells.origin),
+    }
+    rows = [(name, source, " ".join(names)) for name, source, names in cells.families]
+    texts = np.char.encode(np.array(rows, dtype=str).reshape(-1, len(NAMES)), "utf-8").T
+    families = {"families": ({}, dict(zip(NAMES, texts, strict=True)))}
+    write_atomically(path, hdf5.image(attributes, columns, {**families, **(groups or {})}))
+
+
+@dataclass(frozen=True)
+class DatasetUnit:
+    """One unit of a dataset.
+
+    ``index`` is its row in the file, ``stored`` its octant or whole cell, ``hash`` identifies
+    the voxels; the other fields are those of the columns of the dataset.
+    """
+
+    index: int
+    stored: np.ndarray
+    cubic: bool
+    family: str
+    source: str
+    parameters: dict
+    level: float
+    volume_fraction: float
+    smallest_feature: int
+    open_cell: bool
+    hash: str
+
+    @property
+    def octant(self):
+        """One octant, (nx/2, ny/2, nz/2) bool array; of cubic cells only."""
+        if not self.cubic:
+            raise DataError("no octant is stored, because not all cells of the file are cubic")
+        return self.stored
+
+    @cached_property
+    def voxels(self):
+        """The whole cell, (nx, ny, nz) bool array."""
+        return unfold(self.stored) if self.cubic else self.stored
+
+
+class Dataset:
+    """Unit cells in a dataset file, read slice by slice; a context manager.
+
+        >>> ds = homog.Dataset("units.h5")
+        >>> len(ds), ds[7].voxels, ds.octants[:100], ds.volume_fraction
+
+    Indexing gives one ``DatasetUnit``, iterating all, ``select`` a part. Nothing in a file is
+    executed and no other file is read.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file.
+    DataError
+        If it is not a dataset file of a known version, is damaged, or refers to other files.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._file = hdf5.open_checked(self.path)
+        try:
+            name = _checked_head(self._file)
+            self.cubic, self._packed = VOXELS[name], self._file[name]
+            self.shape = tuple(map(int, self._file.attrs["shape"]))
+            self.origin = json.loads(self._file.attrs["origin"])
+            self.writer = str(self._file.attrs["writer"])
+            self.families = _families(self._file)
+            self._rows = np.arange(len(self._packed))
+            _check_columns(self)
+        except (KeyError, ValueError, TypeError) as error:
+            self._file.close()
+            raise DataError(f"not a dataset file of homog ({error}); see homog pack") from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Close the file; what was read stays valid."""
+        self._file.close()
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, index):
+        row = self._rows[index]
+        if np.ndim(row):
+            raise TypeError("an index gives one unit; use select for several")
+        return self._unit(int(row))
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self):
+        kind = "cubic unit cells" if self.cubic else "unit cells"
+        voxels = " x ".join(map(str, self.shape))
+        return f"<Dataset {self.path.name}: {len(self)} {kind} of {voxels} voxels>"
+
+    def select(self, rows):
+        """The dataset with a part of its units.
+
+        Parameters
+        ----------
+        rows : slice, (k,) array of indices, or (len(self),) bool array
+        """
+        part = object.__new__(Dataset)
+        part.__dict__.update(self.__dict__)
+        part._rows = self._rows[rows]
+        return part
+
+    @property
+    def stored_shape(self):
+        """Shape of what is stored of each unit: an octant, or the whole cell."""
+        return tuple(n // 2 for n in self.shape) if self.cubic else self.shape
+
+    @property
+    def octants(self):
+        """Octants: (k, nx/2, ny/2, nz/2) bool arrays when sliced; of cubic cells only."""
+        if not self.cubic:
+            raise DataError("no octants are stored, because not all cells of the file are cubic")
+        return Slices(self, lambda stored: stored)
+
+    @property
+    def voxels(self):
+        """Whole cells: (k, nx, ny, nz) bool arrays when sliced."""
+        return Slices(self, unfold if self.cubic else lambda stored: stored)
+
+    def packed(self, index):
+        """Bits of the units that an index or a slice names, as stored."""
+        return _rows_of(self._packed, self._rows[index])
+
+    def column(self, name):
+        """A column of ``COLUMNS``, (n, ...) array."""
+        return _rows_of(self._file[name], self._rows)
+
+    @property
+    def volume_fraction(self):
+        """Volume fraction of the solid, (n,) array."""
+        return self.column("volume_fraction")
+
+    @property
+    def family(self):
+        """Name of the family of each unit, (n,) array of str."""
+        return np.array([name for name, _, _ in self.families])[self.column("family")]
+
+    @property
+    def source(self):
+        """Source of each unit, (n,) array of str."""
+        return np.array([source for _, source, _ in self.families])[self.column("family")]
+
+    @property
+    def labels(self):
+        """Properties at the nominal material, ``{name: (n,) array}``; empty before labelling."""
+        return Labels(self._file.get("labels", {}), self._rows)
+
+    @property
+    def scattered(self):
+        """Properties of units that each have a solid of their own; empty before labelling."""
+        return Labels(self._file.get("scattered", {}), self._rows)
+
+    def _unit(self, row):
+        columns = {name: self._file[name][row] for name in COLUMNS}
+        name, source, names = self.families[columns["family"]]
+        values = map(float, columns["parameters"][: len(names)])
+        return DatasetUnit(
+            index=row,
+            stored=unpack(self._packed[row], self.stored_shape),
+            cubic=self.cubic,
+            family=name,
+            source=source,
+            parameters=dict(zip(names, values, strict=True)),
+            level=float(columns["level"]),
+            volume_fraction=float(columns["volume_fraction"]),
+            smallest_feature=int(columns["smallest_feature"]),
+            open_cell=bool(columns["open_cell"]),
+            hash=columns["hash"].tobytes().hex(),
+        )
+
+
+class Slices:
+    """Voxels of a dataset, read when indexed."""
+
+    def __init__(self, dataset, change):
+        self._dataset, self._change = dataset, change
+        self.shape = (len(dataset), *change(np.zeros(dataset.stored_shape, bool)).shape)
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def __getitem__(self, index):
+        stored = unpack(self._dataset.packed(index), self._dataset.stored_shape)
+        return self._change(stored)
+
+
+class Labels(Mapping):
+    """Columns of a group of a dataset file, read when asked for; ``attributes`` of the group."""
+
+    def __init__(self, group, rows):
+        self._group, self._rows = group, rows
+        self.attributes = dict(group.attrs) if len(group) else {}
+
+    def __getitem__(self, name):
+        return _rows_of(self._group[name], self._rows)
+
+    def __iter__(self):
+        return iter(self._group)
+
+    def __len__(self):
+        return len(self._group)
+
+
+def _rows_of(data, rows):
+    """Rows of a dataset of HDF5, which takes them only in order, and slices fastest."""
+    if np.ndim(rows) == 0:
+        return data[rows]
+    if len(rows) == 0:
+        return data[:0]
+    first, last = rows.min(), rows.max() + 1
+    if len(rows) * 8 >= last - first:
+        return data[first:last][rows - first]
+    order, places = np.unique(rows, return_inverse=True)
+    return data[order][places]
+
+
+def _checked_head(file):
+    """Name of the packed voxels of a dataset file of a known version."""
+    if file.attrs.get("format") != FORMAT:
+        raise DataError("an HDF5 file, but not a dataset of homog; see homog pack")
+    if not 1 <= file.attrs["version"] <= VERSION:
+        raise DataError(f"version {file.attrs['version']} of the format; update homog to read it")
+    found = [name for name in VOXELS if name in file]
+    if len(found) != 1:
+        raise DataError(f"expected voxels as one of {', '.join(VOXELS)}, got {len(found)} of them")
+    return found[0]
+
+
+def _families(file):
+    """Name, source and parameters of each family."""
+    texts = [np.char.decode(file["families"][name][()], "utf-8").tolist() for name in NAMES]
+    return [(name, source, tuple(of.split())) for name, source, of in zip(*texts, strict=True)]
+
+
+def _check_columns(dataset):
+    """Voxels of a sensible shape, and all columns of their types and lengths."""
+    file, count = dataset._file, len(dataset)
+    if len(dataset.shape) != 3 or not all(1 <= n <= 4096 for n in dataset.shape):
+        raise DataError(f"expected a shape of three positive numbers, got {dataset.shape}")
+    size = -(-int(np.prod(dataset.stored_shape)) // 8)
+    if dataset._packed.shape != (count, size) or dataset._packed.dtype != np.uint8:
+        raise DataError(f"expected {size} bytes of voxels a unit, got {dataset._packed.shape}")
+    for name, (kind, ndim) in COLUMNS.items():
+        column = file[name]
+        if column.dtype.kind != kind or column.ndim != ndim or len(column) != count:
+            raise DataError(f"column {name!r} is not one of {count} units; write the file again")
+    family = file["family"][()]
+    if count and not (0 <= family.min() and family.max() < len(dataset.families)):
+        raise DataError("column 'family' leaves the list of families; write the file again")
+    for group in {"labels", "scattered"} & set(file):
+        for name, column in file[group].items():
+            if len(column) != count:
+                raise DataError(f"column {group}/{name} is not one of {count} units")

@@ -1,0 +1,69 @@
+"""Output that is there whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from homog.errors import ParameterError
+
+
+def check_output(path, force=False):
+    """Refuse an output before work begins on it.
+
+    Raises
+    ------
+    ParameterError
+        If its folder is missing or read-only, or the file exists and is not to be replaced.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ParameterError(f"{path}: no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise ParameterError(f"{path}: expected a file to write, got a folder; name a file in it")
+    if path.exists() and not force:
+        raise ParameterError(f"{path}: exists already; use --force to replace it")
+    if not os.access(path.parent, os.W_OK):
+        raise ParameterError(f"{path}: folder {path.parent} is read-only; name another one")
+
+
+def write_atomically(path, content):
+    """Write a file so that a crash or a full disk leaves the old one, or the new one whole.
+
+    Parameters
+    ----------
+    path : str or Path
+    content : bytes-like
+
+    Raises
+    ------
+    OSError
+        If writing fails; nothing is left behind.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    """The name of a new file is on the disk only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
