@@ -13,13 +13,15 @@ from functools import partial
 import click
 
 from homog import __version__
-from homog.errors import HomogError
+from homog.errors import HomogError, ParameterError
 
+DATASET_ENDINGS = (".h5", ".hdf5")
 SOLVE_EXAMPLES = """\b
 Examples:
   homog solve examples/units/octet.npy --E 70e3 --nu 0.33
   homog solve examples/units/octet.npy --E 70e3 --nu 0.33 --scatter 0.01
   homog solve examples/units/*.npy --E 70e3 --nu 0.33 --json
+  homog solve units.h5 --index 7 --E 70e3 --nu 0.33
 """
 
 
@@ -40,6 +42,7 @@ def cli(context):
 @click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
 @click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
 @click.option("--key", help="Name of the array in an .npz file.")
+@click.option("--index", type=int, multiple=True, help="Unit of a dataset; may be repeated.")
 @click.option("--threshold", type=float, help="Solid is where the value is at least this.")
 @click.option(
     "--tol",
@@ -62,15 +65,14 @@ def cli(context):
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: all processors]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file and line.")
-def solve(files, E, nu, key, threshold, tol, solver, scatter, threads, as_json):
+def solve(files, E, nu, key, index, threshold, tol, solver, scatter, threads, as_json):
     """Effective stiffness and engineering constants of unit cells.
 
-    FILE is a .npy or .npz array of voxels: True or 1 is solid, axis 0 is x.
+    FILE is a .npy or .npz array of voxels: True or 1 is solid, axis 0 is x;
+    or with --index a dataset (.h5).
     Moduli are printed in the unit of E; tensors in the order 11, 22, 33, 23, 13, 12
     with engineering shear.
     """
-    from homog.cell import validated_voxels
-    from homog.formats import read_array
     from homog.homogenization import homogenize
     from homog.material import Isotropic
     from homog.sensitivity import check_scatter
@@ -79,28 +81,57 @@ def solve(files, E, nu, key, threshold, tol, solver, scatter, threads, as_json):
     if scatter is not None:
         check_scatter(scatter)
 
-    def solved(path, progress):
-        voxels = validated_voxels(read_array(path, key), threshold)
+    def solved(cell, progress):
         return homogenize(
-            voxels, material, tol=tol, method=solver, threads=threads, progress=progress
-        )
+            _read_cell(cell, key, threshold),
+            material, tol=tol, method=solver, threads=threads, progress=progress,
+        )  # fmt: skip
 
+    cells = [(path, place) for path in files for place in index or (None,)]
     formatted = partial(_json_line if as_json else _table, scatter=scatter)
-    sys.exit(_each_file(files, solved, formatted))
+    sys.exit(_each_cell(cells, solved, formatted))
 
 
-def _each_file(files, solved, formatted):
-    """Solve and print file by file; a bad one does not stop the others. Returns the exit code."""
+def _read_cell(cell, key=None, threshold=None):
+    """Voxels of a file, or of a unit of a dataset."""
+    from homog.cell import validated_voxels
+    from homog.formats import read_array
+
+    path, place = cell
+    if place is None and not path.endswith(DATASET_ENDINGS):
+        return validated_voxels(read_array(path, key), threshold)
+    return _unit_of(path, place).voxels
+
+
+def _unit_of(path, place):
+    """A unit of a dataset file."""
+    from homog.dataset import Dataset
+
+    if place is None:
+        raise ParameterError("a dataset holds many units; choose one with --index")
+    with Dataset(path) as dataset:
+        if not -len(dataset) <= place < len(dataset):
+            raise ParameterError(f"no unit {place}: the file has 0 to {len(dataset) - 1}")
+        return dataset[place]
+
+
+def _name(cell):
+    path, place = cell
+    return path if place is None else f"{path}[{place}]"
+
+
+def _each_cell(cells, solved, formatted):
+    """Solve and print cell by cell; a bad one does not stop the others. Returns the exit code."""
     code = 0
-    for number, path in enumerate(files):
+    for number, cell in enumerate(cells):
         try:
-            with _progress_bar(os.path.basename(path)) as progress:
-                result = solved(path, progress)
+            with _progress_bar(os.path.basename(_name(cell))) as progress:
+                result = solved(cell, progress)
         except HomogError as error:
-            _complain(f"{path}: {error}")
+            _complain(f"{_name(cell)}: {error}")
             code = max(code, error.exit_code)
             continue
-        _print(formatted(path, result, number))
+        _print(formatted(_name(cell), result, number))
     return code
 
 
@@ -124,6 +155,208 @@ def _progress_bar(label):
     layout = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
     with tqdm(total=1.0, desc=label, delay=2, leave=False, bar_format=layout, disable=None) as bar:
         yield lambda fraction: bar.update(max(0.0, fraction - bar.n))
+
+
+@contextmanager
+def _counter(label, total):
+    """Yield a function to call for each of ``total`` things; a bar appears on a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=label, delay=1, leave=False, disable=None) as bar:
+        yield lambda: bar.update()
+
+
+@contextmanager
+def _naming(path):
+    """Errors within name the file they are about."""
+    try:
+        yield
+    except HomogError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+FORCE = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+OUTPUT = click.option("-o", "--output", type=click.Path(), required=True, help="File to write.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes.  [default: all processors]"
+)
+
+
+def _workers(workers):
+    from homog.threads import available_threads
+
+    return workers or available_threads()
+
+
+@cli.command(epilog="\b\nExample:\n  homog generate units.h5 --count 1000 --seed 1\n")
+@click.argument("output", type=click.Path())
+@click.option("--count", type=click.IntRange(min=1), required=True, help="Units to generate.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option(
+    "--sources",
+    default="templates,lattices,isosurfaces",
+    show_default=True,
+    help="Where units come from, separated by commas.",
+)
+@click.option("--resolution", type=int, default=48, show_default=True, help="Voxels along an edge.")
+@click.option(
+    "--min-feature",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Smallest feature allowed, in voxels.",
+)
+@WORKERS
+@FORCE
+def generate(output, count, seed, sources, resolution, min_feature, workers, force):
+    """Generate distinct cubic unit cells that carry load, into a dataset file.
+
+    The same seed gives the same units for any number of workers.
+    """
+    from homog.dataset import write_dataset
+    from homog.files import check_output
+    from homog.units.sampling import Plan, cells_of, sample
+
+    plan = Plan(count, seed, resolution, tuple(sources.split(",")), min_feature)
+    check_output(output, force)
+    with _counter("units", count) as progress:
+        found = sample(plan, _workers(workers), progress)
+    write_dataset(output, cells_of(found, plan))
+    _print(f"{output}: {count} units; rejected {_counts(found.rejected)}")
+
+
+def _counts(numbers):
+    return ", ".join(f"{n} {name}" for name, n in sorted(numbers.items())) or "none"
+
+
+@cli.command(epilog="\b\nExample:\n  homog pack cells/*.npy -o units.h5\n")
+@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
+@click.option("--threshold", type=float, help="Solid is where the value is at least this.")
+@OUTPUT
+@FORCE
+def pack(files, threshold, output, force):
+    """Collect cells from .npy and .npz files in a dataset file.
+
+    All have one shape. If all are cubic, one octant of each is stored.
+    """
+    from homog.dataset import write_dataset
+    from homog.files import check_output
+    from homog.packing import packed_files
+
+    check_output(output, force)
+    with _counter("cells", len(files)) as progress:
+        cells = packed_files(files, threshold, progress)
+    write_dataset(output, cells)
+    stored = "octants" if cells.cubic else "whole cells"
+    _print(f"{output}: {len(files)} cells, stored as {stored}")
+
+
+@cli.command(epilog="\b\nExample:\n  homog extract units.h5 --index 7 -o unit.npy\n")
+@click.argument("dataset", type=click.Path())
+@click.option("--index", type=int, required=True, help="Unit, from 0 on.")
+@OUTPUT
+@FORCE
+def extract(dataset, index, output, force):
+    """Write the voxels of one unit of a dataset as a .npy file."""
+    from io import BytesIO
+
+    import numpy as np
+
+    from homog.files import check_output, write_atomically
+
+    if not output.endswith(".npy"):
+        raise ParameterError(f"{output}: expected a name that ends in .npy")
+    check_output(output, force)
+    with _naming(dataset):
+        unit = _unit_of(dataset, index)
+    stream = BytesIO()
+    np.save(stream, unit.voxels)
+    write_atomically(output, stream.getbuffer())
+    _print(f"{output}: unit {unit.index}, {unit.source}: {unit.family}")
+
+
+@cli.command(epilog="\b\nExample:\n  homog check units.h5\n")
+@click.argument("dataset", type=click.Path())
+def check(dataset):
+    """Verify every unit of a dataset: hash, cubic, connected, spanning, distinct.
+
+    Exits with 3 if a unit fails.
+    """
+    from homog.checking import check_dataset
+    from homog.dataset import Dataset
+
+    with _naming(dataset), Dataset(dataset) as units:
+        with _counter("units", len(units)) as progress:
+            wrong = check_dataset(units, progress)
+        for index, problem in wrong:
+            _print(f"unit {index}: {problem}")
+        bad = len({index for index, _ in wrong})
+        _print(f"{dataset}: {len(units)} units, {bad or 'none'} of them wrong")
+    sys.exit(3 if wrong else 0)
+
+
+@cli.command(epilog="\b\nExample:\n  homog info units.h5 --properties 200 --E 70e3 --nu 0.33\n")
+@click.argument("dataset", type=click.Path())
+@click.option(
+    "--properties", type=click.IntRange(min=1), help="Random units to solve for their properties."
+)
+@click.option("--E", "E", type=float, default=1.0, show_default=True, help="Solid, to solve with.")
+@click.option("--nu", type=float, default=0.33, show_default=True, help="Solid, to solve with.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@WORKERS
+def info(dataset, properties, E, nu, seed, workers):
+    """Counts, histograms and hash of a dataset; with --properties the range of its labels."""
+    from homog.dataset import Dataset
+    from homog.material import Isotropic
+    from homog.summary import dataset_summary, properties_summary, sampled_properties
+
+    material = Isotropic(E, nu)
+    with _naming(dataset), Dataset(dataset) as units:
+        _print(dataset_summary(units))
+        if properties:
+            count = min(properties, len(units))
+            with _counter("solved", count) as progress:
+                part, found = sampled_properties(
+                    units, material, (count, seed), _workers(workers), progress
+                )
+            _print("\n" + properties_summary(part, found))
+
+
+@cli.command(epilog="\b\nExample:\n  homog view units.h5 --sample 48 -o gallery.png\n")
+@click.argument("dataset", type=click.Path())
+@click.option("--sample", type=click.IntRange(min=1), help="Random units.  [default: 24]")
+@click.option("--index", type=int, multiple=True, help="Unit to show; may be repeated.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@OUTPUT
+@FORCE
+def view(dataset, sample, index, seed, output, force):
+    """Draw units of a dataset side by side as shaded surfaces (.png)."""
+    from homog.dataset import Dataset
+    from homog.files import check_output
+
+    if not output.endswith(".png"):
+        raise ParameterError(f"{output}: expected a name that ends in .png")
+    check_output(output, force)
+    drawing = _drawing()
+    with _naming(dataset), Dataset(dataset) as units:
+        if index:
+            chosen = [_unit_of(dataset, place) for place in index]
+        else:
+            chosen = list(units.sampled(sample or 24, seed))
+    with _counter("drawn", len(chosen)) as progress:
+        drawing.save_figure(drawing.gallery(chosen, progress=progress), output)
+    _print(f"{output}: units {' '.join(str(unit.index) for unit in chosen)}")
+
+
+def _drawing():
+    """The module that draws, whose libraries are an extra."""
+    try:
+        from homog import view as drawing
+    except ImportError as error:
+        raise ParameterError(
+            f"pictures need {error.name}; pip install 'homog-toolkit[view]'"
+        ) from error
+    return drawing
 
 
 @cli.command(epilog="\b\nExample:\n  homog doctor\n")

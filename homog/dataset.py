@@ -221,6 +221,11 @@ class Dataset:
         part._rows = self._rows[rows]
         return part
 
+    def sampled(self, count, seed=0):
+        """The dataset with ``count`` random units, in their order, or all if there are fewer."""
+        chosen = np.random.default_rng(seed).permutation(len(self))[:count]
+        return self.select(np.sort(chosen))
+
     @property
     def stored_shape(self):
         """Shape of what is stored of each unit: an octant, or the whole cell."""

@@ -8,17 +8,15 @@ workers.
 """
 
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
-from signal import SIG_IGN, SIGINT, signal
 
 import numpy as np
 
 from homog.cell import carries_mirrored, is_open_mirrored
 from homog.dataset import Cells, pack
 from homog.errors import DataError, ParameterError
+from homog.processes import processes
 from homog.thickness import smallest_feature
 from homog.units import SOURCES, families, tetrahedron
 from homog.units.distinct import Distinct
@@ -139,7 +137,7 @@ def sample(plan, workers=1, progress=None):
         raise ParameterError(f"workers must be at least 1, got {workers}")
     units, rejected, seen = [None] * plan.count, Counter(), Distinct()
     waiting = [(slot, 0) for slot in range(plan.count)]
-    with _processes(workers) as map_chunks:
+    with processes(workers) as map_chunks:
         while waiting:
             chunks = [waiting[n : n + CHUNK] for n in range(0, len(waiting), CHUNK)]
             waiting = []
@@ -164,16 +162,6 @@ def _exhausted(plan, slot):
         f"no further distinct unit from {source} at volume fraction {aim:.3f} in {ATTEMPTS} "
         "attempts; ask for fewer units, more sources, a higher resolution or smaller features"
     )
-
-
-@contextmanager
-def _processes(workers):
-    """Yield a map over chunks that keeps their order, by a pool if there are several workers."""
-    if workers == 1:
-        yield map
-        return
-    with get_context("spawn").Pool(workers, signal, (SIGINT, SIG_IGN)) as pool:
-        yield pool.imap
 
 
 def _attempt_all(plan, chunk):

@@ -3,7 +3,7 @@
 A template is a set of nodes and what joins them. A node stands for the corners of the
 tetrahedron that it lies between: ``a`` is a corner, ``ab`` a point of an edge, ``abd`` of a face,
 ``abcd`` of the interior; ``e`` and ``f`` are fixed points of the planes {111}. Two nodes make a
-bar, three a plate. So ``a-bc bc-cd-d`` is a bar from corner a to a point of the edge bc, and a
+bar, three or four a plate. So ``a-bc bc-cd-d`` is a bar from corner a to a point of the edge bc, and a
 plate. Where the points lie and how thick the parts are against each other are the parameters.
 
 References
@@ -23,12 +23,20 @@ from homog.units.family import Family
 from homog.units.skeleton import bar_distance, plate_distance
 from homog.units.tetrahedron import CORNERS, POINTS
 
-# Templates by what they are for. They were chosen among 2,600 random ones, by the properties of
-# three units each: the auxetics with the most units of negative Poisson's ratio, the others to
-# lie far apart in Poisson's ratio, K relative to its bound, and anisotropy.
+# Templates by what they are for. CLOSED are the planes {100}, {110} and {111} and their sums,
+# HALF_OPEN the same with a hole where a corner was. The others were chosen among 2,600 random
+# ones by the properties of three units each: the auxetics with the most units of negative
+# Poisson's ratio, the rest to lie far apart in Poisson's ratio, K relative to its bound, and
+# anisotropy.
 CLOSED = """
     a-b-d, a-c-d, b-c-d, b-c-d a-b-d, b-c-d a-c-d, b-e-f b-d-e, a-b-c b-e-f b-d-e,
     a-c-d b-e-f b-d-e, b-c-d b-e-f b-d-e
+"""
+HALF_OPEN = """
+    bc-c-d-bd, bd-b-c-cd, bc-b-d-cd, ac-c-d-ad, ac-a-d-cd, ad-a-c-cd, ab-b-d-ad, ab-a-d-bd,
+    ad-a-b-bd, bc-c-d-bd b-e-f b-d-e, bd-b-c-cd b-e-f b-d-e, bc-c-d-bd ac-c-d-ad,
+    bd-b-c-cd ad-a-c-cd, bd-b-c-cd ac-a-d-cd, bd-b-c-cd ab-a-d-bd, bc-c-d-bd ab-b-d-ad,
+    bc-b-d-cd ac-a-d-cd
 """
 PLATES = """
     a-abc-bd, a-acd-bd, ab-ad-b, ab-ad-cd, abc-ad-bc, abc-b-c, abd-bcd-c, ac-ad-d, b-bc-d,
@@ -56,18 +64,17 @@ AUXETIC = """
     ab-c abcd-c c-d, ab-c c-cd c-d, ab-cd ac-cd ac-c-cd, bcd-c c-d ab-bc-c,
     ab-acd ab-c bc-c ab-bc-bcd
 """
-AUXETIC_WEIGHT = 2.0  # of a template, else few units would be auxetic
+OFTEN = 1.6  # weight of templates that few others come near in their properties
 THICKEST = 2.0  # ratio of thickness of a part to that of the first
 _NODE = "(?:a?b?c?d?|e|f)"
-_PART = f"{_NODE}(?:-{_NODE}){{1,2}}"
+_PART = f"{_NODE}(?:-{_NODE}){{1,3}}"
 
 
 def families():
     """All templates that are sampled, as a list of ``Family``."""
     plain = [name for group in (CLOSED, PLATES, STRUTS) for name in _names(group)]
-    return [template(name) for name in plain] + [
-        template(name, AUXETIC_WEIGHT) for name in _names(AUXETIC)
-    ]
+    often = [name for group in (HALF_OPEN, AUXETIC) for name in _names(group)]
+    return [*map(template, plain), *(template(name, OFTEN) for name in often)]
 
 
 def _names(group):
@@ -127,6 +134,7 @@ def _field(parts, parameters, points):
         if len(nodes) == 2:
             distance = bar_distance(points, *nodes)[0]
         else:
-            distance = plate_distance(points, *nodes)
+            triangles = zip(nodes[1:], nodes[2:], strict=False)
+            distance = np.minimum.reduce([plate_distance(points, nodes[0], *t) for t in triangles])
         found.append(distance / 2 ** (parameters[f"width.{number}"] if number else 0.0))
     return np.minimum.reduce(found)
