@@ -1,22 +1,26 @@
 """Checks of a whole dataset: every unit against what the file says of it."""
 
-from collections import Counter
+from functools import partial
 
 import numpy as np
 
 from homog.cell import carries_mirrored, components, is_open, is_open_mirrored
 from homog.dataset import content_hash, pack
+from homog.processes import processes
 from homog.thickness import smallest_feature
+from homog.units import SOURCES
 from homog.units.distinct import Distinct
 from homog.units.sampling import VOLUME_FRACTION
 
 
-def check_dataset(dataset, progress=None):
+def check_dataset(dataset, workers=1, progress=None):
     """Find the units that are not what the file says, or cannot serve as training data.
 
     Parameters
     ----------
     dataset : Dataset
+    workers : int
+        Processes.
     progress : callable, optional
         Called for each unit.
 
@@ -25,38 +29,45 @@ def check_dataset(dataset, progress=None):
     list of (int, str)
         Index of a unit and what is wrong with it.
     """
-    wrong, seen, hashes = [], Distinct(), Counter()
-    for unit in dataset:
-        problems = [text for text, bad in _findings(dataset, unit) if bad]
-        hashes[unit.hash] += 1
-        if hashes[unit.hash] > 1:
-            problems.append("the same as another unit")
-        elif dataset.cubic and seen.like(unit.octant):
-            problems.append("nearly the same as another unit")
-        wrong += [(unit.index, problem) for problem in problems]
-        if progress:
-            progress()
+    wrong, seen, hashes = [], Distinct(), set()
+    check = partial(_problems, dataset.shape, dataset.cubic)
+    with processes(workers) as map_units:
+        for unit, problems in map_units(check, dataset):
+            if unit.hash in hashes:
+                problems.append("the same as another unit")
+            elif dataset.cubic and seen.like(unit.octant):
+                problems.append("nearly the same as another unit")
+            hashes.add(unit.hash)
+            wrong += [(unit.index, problem) for problem in problems]
+            if progress:
+                progress()
     return wrong
 
 
-def _findings(dataset, unit):
+def _problems(shape, cubic, unit):
+    """A unit and what is wrong with it on its own, as a list of texts."""
+    return unit, [text for text, bad in _findings(shape, cubic, unit) if bad]
+
+
+def _findings(shape, cubic, unit):
     """What may be wrong with a unit, and whether it is."""
-    stored, cubic = unit.stored, dataset.cubic
-    digest = content_hash(pack(stored), dataset.shape, cubic).tobytes().hex()
+    stored, low, high = unit.stored, *VOLUME_FRACTION
+    digest = content_hash(pack(stored), shape, cubic).tobytes().hex()
     yield "its hash is not that of its voxels", digest != unit.hash
     yield "its volume fraction is another", abs(stored.mean() - unit.volume_fraction) > 1e-12
-    low, high = VOLUME_FRACTION
-    yield f"its volume fraction leaves {low} to {high}", not low <= stored.mean() <= high
+    if unit.source in SOURCES:
+        yield f"its volume fraction leaves {low} to {high}", not low <= stored.mean() <= high
     feature = smallest_feature(stored, mirrored=cubic)
     yield f"its smallest feature is {feature}", feature != unit.smallest_feature
     if cubic:
         yield "it is not cubic", not _permutes(stored)
         connected, spanning = carries_mirrored(stored)
-        yield "its void is open or closed otherwise", is_open_mirrored(stored) != unit.open_cell
+        is_open_cell = is_open_mirrored(stored)
     else:
-        parts = components(stored).spans
-        connected, spanning = len(parts) == 1, parts.any(axis=0).all()
-        yield "its void is open or closed otherwise", is_open(stored) != unit.open_cell
+        spans = components(stored).spans
+        connected, spanning = len(spans) == 1, spans.any(axis=0).all()
+        is_open_cell = is_open(stored)
+    yield "its void is open or closed otherwise", is_open_cell != unit.open_cell
     yield "its solid falls into parts", not connected
     yield "its solid does not span all axes", not spanning
 

@@ -277,7 +277,8 @@ def extract(dataset, index, output, force):
 
 @cli.command(epilog="\b\nExample:\n  homog check units.h5\n")
 @click.argument("dataset", type=click.Path())
-def check(dataset):
+@WORKERS
+def check(dataset, workers):
     """Verify every unit of a dataset: hash, cubic, connected, spanning, distinct.
 
     Exits with 3 if a unit fails.
@@ -287,7 +288,7 @@ def check(dataset):
 
     with _naming(dataset), Dataset(dataset) as units:
         with _counter("units", len(units)) as progress:
-            wrong = check_dataset(units, progress)
+            wrong = check_dataset(units, _workers(workers), progress)
         for index, problem in wrong:
             _print(f"unit {index}: {problem}")
         bad = len({index for index, _ in wrong})

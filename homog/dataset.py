@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -118,7 +118,7 @@ class DatasetUnit:
     """
 
     index: int
-    stored: np.ndarray
+    stored: np.ndarray = field(repr=False)
     cubic: bool
     family: str
     source: str

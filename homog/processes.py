@@ -1,8 +1,12 @@
 """A pool of processes for independent tasks."""
 
+from collections import deque
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from signal import SIG_IGN, SIGINT, signal
+
+AHEAD = 8  # tasks a worker that are handed over before their turn
 
 
 @contextmanager
@@ -16,4 +20,15 @@ def processes(workers):
         yield map
         return
     with get_context("spawn").Pool(workers, signal, (SIGINT, SIG_IGN)) as pool:
-        yield pool.imap
+        yield partial(_ordered, pool, AHEAD * workers)
+
+
+def _ordered(pool, ahead, function, items):
+    """Results in the order of the items, of which few wait: they may be large."""
+    waiting = deque()
+    for item in items:
+        waiting.append(pool.apply_async(function, (item,)))
+        if len(waiting) > ahead:
+            yield waiting.popleft().get()
+    while waiting:
+        yield waiting.popleft().get()

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def _range(values, step):
 def histogram(title, values, edges, digits):
     """Lines of a histogram in text."""
     counts, _ = np.histogram(values, edges)
-    names = [f"{a:{digits}} to {b:{digits}}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{a:{digits}} to {b:{digits}}" for a, b in pairwise(edges)]
     return bars(title, dict(zip(names, counts.tolist(), strict=True)))
 
 
@@ -108,8 +109,8 @@ def sampled_properties(dataset, material, draw, workers, progress=None):
     """
     part = dataset.sampled(*draw)
     rows = []
-    with processes(workers) as map_chunks:
-        for row in map_chunks(partial(_properties, material), part.voxels):
+    with processes(workers) as map_cells:
+        for row in map_cells(partial(_properties, material), part.voxels):
             rows.append(row)
             if progress:
                 progress()

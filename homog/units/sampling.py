@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from homog.cell import carries_mirrored, is_open_mirrored
-from homog.dataset import Cells, pack
+from homog.dataset import Cells, pack, unpack
 from homog.errors import DataError, ParameterError
 from homog.processes import processes
 from homog.thickness import smallest_feature
@@ -90,11 +90,12 @@ class Plan:
 class Unit:
     """A cubic unit cell and what it is made from.
 
-    ``octant`` (n/2, n/2, n/2) bool; ``family`` its name; ``smallest_feature`` in voxels;
+    ``packed`` holds the bits of its octant; ``family`` is a name; ``smallest_feature`` in voxels;
     ``open_cell`` tells whether a part of the void connects all faces of the cell.
     """
 
-    octant: np.ndarray
+    packed: np.ndarray
+    volume_fraction: float
     source: str
     family: str
     parameters: dict
@@ -146,7 +147,7 @@ def sample(plan, workers=1, progress=None):
                     rejected.update(reasons)
                     if unit is None:
                         raise DataError(_exhausted(plan, slot))
-                    if seen.like(unit.octant):
+                    if seen.like(unpack(unit.packed, (plan.resolution // 2,) * 3)):
                         rejected["near-duplicate"] += 1
                         waiting.append((slot, attempt + 1))
                         continue
@@ -197,7 +198,16 @@ def _attempt(plan, slot, attempt):
     feature = smallest_feature(octant, mirrored=True)
     if feature < plan.min_feature:
         return None, "feature too small"
-    unit = Unit(octant, source, family.name, parameters, level, feature, is_open_mirrored(octant))
+    unit = Unit(
+        packed=pack(octant),
+        volume_fraction=float(octant.mean()),
+        source=source,
+        family=family.name,
+        parameters=parameters,
+        level=level,
+        smallest_feature=feature,
+        open_cell=is_open_mirrored(octant),
+    )
     return unit, None
 
 
@@ -238,14 +248,14 @@ def cells_of(found, plan):
     for row, unit in zip(parameters, found.units, strict=True):
         row[: len(unit.parameters)] = list(unit.parameters.values())
     columns = {
-        "volume_fraction": np.array([unit.octant.mean() for unit in found.units]),
+        "volume_fraction": np.array([unit.volume_fraction for unit in found.units]),
         "smallest_feature": np.array([u.smallest_feature for u in found.units], np.int16),
         "open_cell": np.array([unit.open_cell for unit in found.units]),
         "family": np.array([places[unit.family] for unit in found.units], np.int32),
         "level": np.array([unit.level for unit in found.units]),
         "parameters": parameters,
     }
-    packed = np.array([pack(unit.octant) for unit in found.units])
+    packed = np.array([unit.packed for unit in found.units])
     families_of = [(f.name, f.source, f.parameters) for f in members]
     origin = {"command": "generate", **asdict(plan), "rejected": found.rejected}
     return Cells(packed, (plan.resolution,) * 3, True, columns, families_of, origin)

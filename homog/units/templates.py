@@ -3,8 +3,9 @@
 A template is a set of nodes and what joins them. A node stands for the corners of the
 tetrahedron that it lies between: ``a`` is a corner, ``ab`` a point of an edge, ``abd`` of a face,
 ``abcd`` of the interior; ``e`` and ``f`` are fixed points of the planes {111}. Two nodes make a
-bar, three or four a plate. So ``a-bc bc-cd-d`` is a bar from corner a to a point of the edge bc, and a
-plate. Where the points lie and how thick the parts are against each other are the parameters.
+bar, three or four a plate. So ``a-bc bc-cd-d`` is a bar from corner a to a point of the edge bc,
+and a plate. Where the points lie and how thick the parts are against each other are the
+parameters.
 
 References
 ----------
@@ -15,6 +16,7 @@ Berger, Wadley & McMeeking (2017), Nature 543, 533-537 (plates of cubic symmetry
 
 import re
 from functools import partial
+from itertools import pairwise
 from math import log2
 
 import numpy as np
@@ -134,7 +136,7 @@ def _field(parts, parameters, points):
         if len(nodes) == 2:
             distance = bar_distance(points, *nodes)[0]
         else:
-            triangles = zip(nodes[1:], nodes[2:], strict=False)
-            distance = np.minimum.reduce([plate_distance(points, nodes[0], *t) for t in triangles])
+            fan = [plate_distance(points, nodes[0], *pair) for pair in pairwise(nodes[1:])]
+            distance = np.minimum.reduce(fan)
         found.append(distance / 2 ** (parameters[f"width.{number}"] if number else 0.0))
     return np.minimum.reduce(found)
