@@ -77,7 +77,7 @@ def content_hash(packed, shape, cubic):
     return np.frombuffer(digest, np.uint8)
 
 
-def write_dataset(path, cells, groups=None):
+def write_dataset(path, cells, groups=None, check=None):
     """Write a dataset file, whole or not at all.
 
     Parameters
@@ -86,6 +86,8 @@ def write_dataset(path, cells, groups=None):
     cells : Cells
     groups : dict, optional
         Groups of further columns: ``{group: ({attribute: value}, {name: (n, ...) array})}``.
+    check : callable, optional
+        As in ``write_atomically``.
 
     Raises
     ------
@@ -106,7 +108,8 @@ def write_dataset(path, cells, groups=None):
     rows = [(name, source, " ".join(names)) for name, source, names in cells.families]
     texts = np.char.encode(np.array(rows, dtype=str).reshape(-1, len(NAMES)), "utf-8").T
     families = {"families": ({}, dict(zip(NAMES, texts, strict=True)))}
-    write_atomically(path, hdf5.image(attributes, columns, {**families, **(groups or {})}))
+    image = hdf5.image(attributes, columns, {**families, **(groups or {})})
+    write_atomically(path, image, check)
 
 
 @dataclass(frozen=True)
@@ -269,12 +272,16 @@ class Dataset:
     @property
     def labels(self):
         """Properties at the nominal material, ``{name: (n,) array}``; empty before labelling."""
-        return Labels(self._file.get("labels", {}), self._rows)
+        return self.group("labels")
 
     @property
     def scattered(self):
         """Properties of units that each have a solid of their own; empty before labelling."""
-        return Labels(self._file.get("scattered", {}), self._rows)
+        return self.group("scattered")
+
+    def group(self, name):
+        """Columns of a group as a mapping, empty if it is not there."""
+        return Labels(self._file.get(name, {}), self._rows)
 
     def _unit(self, row):
         columns = {name: self._file[name][row] for name in COLUMNS}
@@ -373,7 +380,7 @@ def _check_columns(dataset):
     family = file["family"][()]
     if count and not (0 <= family.min() and family.max() < len(dataset.families)):
         raise DataError("column 'family' leaves the list of families; write the file again")
-    for group in {"labels", "scattered"} & set(file):
+    for group in {"labels", "scattered", "effort"} & set(file):
         for name, column in file[group].items():
             if len(column) != count:
                 raise DataError(f"column {group}/{name} is not one of {count} units")

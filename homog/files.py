@@ -26,13 +26,15 @@ def check_output(path, force=False):
         raise ParameterError(f"{path}: folder {path.parent} is read-only; name another one")
 
 
-def write_atomically(path, content):
+def write_atomically(path, content, check=None):
     """Write a file so that a crash or a full disk leaves the old one, or the new one whole.
 
     Parameters
     ----------
     path : str or Path
     content : bytes-like
+    check : callable, optional
+        Called with the path of the new file before it takes the name; raises to refuse it.
 
     Raises
     ------
@@ -47,6 +49,8 @@ def write_atomically(path, content):
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        if check:
+            check(temporary)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""Labelling at scale: every unit of a dataset gets its labels, whatever happens on the way."""
+
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+
+from homog.dataset import Cells, Dataset, unpack, write_dataset
+from homog.errors import DataError
+from homog.labels import FAILED, Settings, empty_row, label
+from homog.shards import Shards, locked
+from homog.supervision import Supervisor
+from homog.units.family import unfold
+
+SHARD = 64  # units
+
+
+@dataclass(frozen=True)
+class Part:
+    """A unit to label: its place in the dataset, its bits, and its hash."""
+
+    row: int
+    packed: np.ndarray
+    digest: np.ndarray
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which part of a dataset a run labels: the ``index``-th of ``count``, from 0 on."""
+
+    index: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Units labelled by this run, those of them that failed, and those still without labels."""
+
+    labelled: int
+    failed: int
+    missing: int
+
+
+def label_dataset(path, output, settings, engine, job=Job(), force=False, progress=None):
+    """Label the units of a dataset file; continues where an earlier run stopped.
+
+    Parameters
+    ----------
+    path, output : str or Path
+        Dataset without and with labels.
+    settings : Settings
+        With ``cubic`` as the dataset is.
+    engine : callable
+        Maps a function of a ``Part`` and an iterable of lists of parts to an iterator over
+        ``part, labels, problem``, such as ``local(workers)``.
+    job : Job
+    force : bool
+        Whether to discard shards of other units or settings.
+    progress : callable, optional
+        Called with a unit's labels, and before the first with the number of units to label.
+
+    Returns
+    -------
+    Outcome
+        If units are missing the output is not written yet: other jobs have to end first.
+
+    Raises
+    ------
+    ParameterError
+        If another run writes the same output, or shards are of other units or settings.
+    """
+    with Dataset(path) as dataset:
+        shards = Shards(output, settings.key(dataset.column("hash")), settings)
+        shards.folder.mkdir(exist_ok=True)
+        with locked(shards.folder / f"lock.{job.index}.{job.count}"):
+            shards.prepare(force)
+            labelled, failed = _run(dataset, shards, settings, (engine, job), progress)
+    missing = len_of(path) - len(shards.done())
+    if missing == 0:
+        merge(path, output, settings)
+    return Outcome(labelled, failed, missing)
+
+
+def len_of(path):
+    """Number of units of a dataset file."""
+    with Dataset(path) as dataset:
+        return len(dataset)
+
+
+def merge(path, output, settings):
+    """Write the dataset with the labels of its shards, check it, and remove the shards.
+
+    Raises
+    ------
+    DataError
+        If units have no labels yet.
+    """
+    with Dataset(path) as dataset:
+        shards = Shards(output, settings.key(dataset.column("hash")), settings)
+        collected = shards.collected(len(dataset))
+        attributes = {name: value for name, value in asdict(settings).items() if name != "cubic"}
+        groups = {name: (attributes, columns) for name, columns in collected.items()}
+        write_dataset(output, cells_of(dataset), groups, partial(_check_written, collected))
+    shards.remove()
+
+
+def cells_of(dataset):
+    """What a dataset holds besides labels, as ``Cells``."""
+    names = ("volume_fraction", "smallest_feature", "open_cell", "family", "level", "parameters")
+    return Cells(
+        packed=dataset.packed(slice(None)),
+        shape=dataset.shape,
+        cubic=dataset.cubic,
+        columns={name: dataset.column(name) for name in names},
+        families=dataset.families,
+        origin=dataset.origin,
+    )
+
+
+def _check_written(collected, path):
+    """The labels in a new file are those that were to be written."""
+    with Dataset(path) as dataset:
+        for group, names in collected.items():
+            found = dataset.group(group)
+            for name, column in names.items():
+                if found[name].tobytes() != column.tobytes():
+                    raise DataError(f"{group}/{name} was not written as it is; check the disk")
+
+
+def _run(dataset, shards, settings, how, progress):
+    """Label what this job has still to do; units labelled and failed."""
+    engine, job = how
+    done = shards.done()
+    rows = [r for r in range(job.index, len(dataset), job.count) if r not in done]
+    if progress:
+        progress(len(rows))
+    function = partial(label_part, dataset.stored_shape, settings)
+    pending, failed = {}, 0
+    try:
+        for part, row, problem in engine(function, _tasks(dataset, rows)):
+            if problem:
+                row = empty_row(settings, FAILED, problem)
+            pending[part.row] = row
+            failed += int(row["labels"]["status"] != 0)
+            if progress:
+                progress(row)
+            if len(pending) >= SHARD:
+                _flush(shards, pending)
+    finally:  # also when interrupted: what is done is kept
+        if pending:
+            _flush(shards, pending)
+    return len(rows), failed
+
+
+def _flush(shards, pending):
+    rows = sorted(pending)
+    shards.write(rows, [pending[row] for row in rows])
+    pending.clear()
+
+
+def _tasks(dataset, rows):
+    """Lists of parts, in order."""
+    hashes = dataset.column("hash")
+    for start in range(0, len(rows), SHARD):
+        chunk = np.array(rows[start : start + SHARD])
+        packed = dataset.packed(chunk)
+        yield [Part(int(r), p, hashes[r]) for r, p in zip(chunk, packed, strict=True)]
+
+
+def label_part(shape, settings, part):
+    """Labels of a part."""
+    stored = unpack(part.packed, shape)
+    voxels = unfold(stored) if settings.cubic else stored
+    return label(voxels, part.digest, settings)
+
+
+def local(workers):
+    """Engine of processes on this machine."""
+
+    def engine(function, tasks):
+        with Supervisor(function, workers) as supervisor:
+            yield from supervisor.run(tasks)
+
+    return engine
+
+
+def measured_rate(path, settings, count=12, seed=0):
+    """Seconds that a unit takes on one core: mean over random units, after a warm-up.
+
+    Returns
+    -------
+    float
+    """
+    with Dataset(path) as dataset:
+        part = dataset.sampled(count, seed)
+        cells = list(zip(part.voxels, part.column("hash"), strict=True))
+    label(*cells[0], settings)
+    start = time.perf_counter()
+    for voxels, digest in cells:
+        label(voxels, digest, settings)
+    return (time.perf_counter() - start) / len(cells)
