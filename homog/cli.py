@@ -360,6 +360,108 @@ def _drawing():
     return drawing
 
 
+LABEL_EXAMPLES = """\b
+Examples:
+  homog label units.h5 -o labelled.h5 --E 70e3 --nu 0.33 --scatter 0.01 --seed 2 --workers 2
+  homog label units.h5 -o labelled.h5 --E 70e3 --nu 0.33 --dry-run
+  homog label units.h5 -o labelled.h5 --E 70e3 --nu 0.33 --array 0/20
+"""
+
+
+@cli.command(epilog=LABEL_EXAMPLES)
+@click.argument("dataset", type=click.Path())
+@OUTPUT
+@click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
+@click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
+@click.option(
+    "--scatter",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Relative standard deviation of E and nu of each unit's own solid; 0 for none.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of it.")
+@click.option(
+    "--tol",
+    type=click.FloatRange(1e-13, 1, max_open=True),
+    default=1e-5,
+    show_default=True,
+    help="Allowed error of C, relative to its largest entry.",
+)
+@WORKERS
+@click.option("--dask", is_flag=True, help="Use a Dask cluster on this machine.")
+@click.option("--scheduler", help="Use the Dask scheduler at this address.")
+@click.option("--array", metavar="I/N", help="Label the I-th of N parts only, I from 0 on.")
+@click.option("--merge", is_flag=True, help="Only put finished parts together.")
+@click.option("--dry-run", is_flag=True, help="Only measure the rate and estimate the time.")
+@FORCE
+def label(dataset, output, workers, dask, scheduler, array, merge, dry_run, force, **settings):
+    """Solve every unit of a dataset and store its properties beside it.
+
+    Repeat the command to continue where a run stopped. With --scatter each unit
+    gets a second label, at a solid of its own.
+    """
+    from homog import labelling
+    from homog.dataset import Dataset
+    from homog.files import check_output
+    from homog.labels import Settings
+
+    if os.path.realpath(dataset) == os.path.realpath(output):
+        raise ParameterError(f"{output}: output and input are one file; name another output")
+    check_output(output, force)
+    with _naming(dataset), Dataset(dataset) as units:
+        settings = Settings(**settings, cubic=units.cubic)
+        count = len(units)
+    if dry_run:
+        rate = labelling.measured_rate(dataset, settings)
+        _print(labelling.estimate(rate, count, _workers(workers)))
+    elif merge:
+        labelling.merge(dataset, output, settings)
+        _print(f"{output}: {count} units")
+    else:
+        engine = _engine(dask, scheduler, _workers(workers))
+        job = labelling.Job.parsed(array)
+        with _label_bar() as progress:
+            outcome = labelling.label_dataset(
+                dataset, output, settings, engine, job, force, progress
+            )
+        _print(f"{output}: {outcome}")
+
+
+def _engine(dask, scheduler, workers):
+    from homog import labelling
+
+    if dask or scheduler:
+        from homog.cluster import dask_engine
+
+        return dask_engine(scheduler, workers)
+    return labelling.local(workers)
+
+
+@contextmanager
+def _label_bar():
+    """Yield a function that takes the number of units, then each unit's labels."""
+    from tqdm import tqdm
+
+    with tqdm(desc="labels", unit=" units", delay=1, leave=False, disable=None) as bar:
+        failed = 0
+
+        def progress(row):
+            nonlocal failed
+            if isinstance(row, int):
+                bar.reset(row)
+                return
+            failed += int(row["labels"]["status"] != 0)
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+
+        try:
+            yield progress
+        except (KeyboardInterrupt, SystemExit):
+            _complain(f"stopped after {bar.n} units, which are kept; the same command continues")
+            raise
+
+
 @cli.command(epilog="\b\nExample:\n  homog doctor\n")
 def doctor():
     """Versions, threads, memory, and where each package comes from."""

@@ -1,5 +1,6 @@
 """Labelling at scale: every unit of a dataset gets its labels, whatever happens on the way."""
 
+import re
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -7,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from homog.dataset import Cells, Dataset, unpack, write_dataset
-from homog.errors import DataError
-from homog.labels import FAILED, Settings, empty_row, label
+from homog.errors import DataError, ParameterError
+from homog.labels import FAILED, empty_row, label
 from homog.shards import Shards, locked
 from homog.supervision import Supervisor
 from homog.units.family import unfold
@@ -32,6 +33,22 @@ class Job:
     index: int = 0
     count: int = 1
 
+    @classmethod
+    def parsed(cls, text):
+        """A job from text such as "0/20"; all of the dataset from None.
+
+        Raises
+        ------
+        ParameterError
+            If it is not such a text.
+        """
+        if text is None:
+            return cls()
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not match or not int(match[1]) < int(match[2]):
+            raise ParameterError(f"array must be such as 0/20, the first less, got {text!r}")
+        return cls(*map(int, match.groups()))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -40,6 +57,14 @@ class Outcome:
     labelled: int
     failed: int
     missing: int
+
+    def __str__(self):
+        text = f"{self.labelled} units labelled"
+        if self.failed:
+            text += f", {self.failed} of them failed"
+        if self.missing:
+            text += f"; {self.missing} are still to be done, so that it is not written yet"
+        return text
 
 
 def label_dataset(path, output, settings, engine, job=Job(), force=False, progress=None):
@@ -200,3 +225,34 @@ def measured_rate(path, settings, count=12, seed=0):
     for voxels, digest in cells:
         label(voxels, digest, settings)
     return (time.perf_counter() - start) / len(cells)
+
+
+def estimate(seconds, count, workers):
+    """What labelling costs, as a table.
+
+    Parameters
+    ----------
+    seconds : float
+        Of a unit on one core.
+    count : int
+        Units of the dataset.
+    workers : int
+
+    Returns
+    -------
+    str
+    """
+    rows = [f"{1e3 * seconds:.0f} ms a unit and core, {workers} workers", ""]
+    rows.append(f"{'units':>12}{'core hours':>14}{'wall time':>14}")
+    for number in (count, 10**4, 10**5, 10**6, 10**7):
+        total = number * seconds
+        rows.append(f"{number:>12,}{total / 3600:>14.2f}{_duration(total / workers):>14}")
+    return "\n".join(rows)
+
+
+def _duration(seconds):
+    """Hours and minutes, or days where there are many."""
+    if seconds >= 48 * 3600:
+        return f"{seconds / 86400:.1f} days"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min"

@@ -113,7 +113,7 @@ def columns(settings):
     dict
         ``{group: {name: (dtype, shape)}}``
     """
-    constants = {name: (float, ()) for name in (*STIFFNESS, *CONSTANTS)}
+    constants = dict.fromkeys((*STIFFNESS, *CONSTANTS), (float, ()))
     nominal = dict(constants)
     for by in ("E_solid", "nu_solid"):
         nominal |= {f"d{name}_d{by}": (float, ()) for name in (*STIFFNESS, *CONSTANTS)}

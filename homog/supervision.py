@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 
@@ -94,10 +95,8 @@ class Supervisor:
         task = waiting.popleft() if waiting else next(tasks, None)
         if task:
             worker.task, worker.heard = list(task), time.monotonic()
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # dead: reading will tell
                 worker.pipe.send(worker.task)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it has died; reading from the pipe will tell
 
     def _heard(self, worker, waiting, attempts):
         """A result of the first part of its task, or its end."""
@@ -115,7 +114,7 @@ class Supervisor:
         code = worker.process.exitcode
         self.deaths += 1
         part, rest = worker.task[0], worker.task[1:]
-        attempts[id(part)] = attempts.get(id(part), 0) + 1
+        attempts[id(part)] = attempts.get(id(part), 0) + 1  # parts stay alive as long as retried
         self._workers[self._workers.index(worker)] = self._hired()
         worker.pipe.close()
         if attempts[id(part)] < RETRIES:

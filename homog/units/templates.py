@@ -3,9 +3,9 @@
 A template is a set of nodes and what joins them. A node stands for the corners of the
 tetrahedron that it lies between: ``a`` is a corner, ``ab`` a point of an edge, ``abd`` of a face,
 ``abcd`` of the interior; ``e`` and ``f`` are fixed points of the planes {111}. Two nodes make a
-bar, three or four a plate. So ``a-bc bc-cd-d`` is a bar from corner a to a point of the edge bc,
-and a plate. Where the points lie and how thick the parts are against each other are the
-parameters.
+bar, three a plate, four a plate with a corner cut off. So ``a-bc bc-cd-d`` is a bar from corner a
+to a point of the edge bc, and a plate. Where the points lie and how thick the parts are against
+each other are the parameters.
 
 References
 ----------
@@ -66,7 +66,7 @@ AUXETIC = """
     ab-c abcd-c c-d, ab-c c-cd c-d, ab-cd ac-cd ac-c-cd, bcd-c c-d ab-bc-c,
     ab-acd ab-c bc-c ab-bc-bcd
 """
-OFTEN = 1.6  # weight of templates that few others come near in their properties
+OFTEN = 2.0  # weight of templates that few others come near in their properties
 THICKEST = 2.0  # ratio of thickness of a part to that of the first
 _NODE = "(?:a?b?c?d?|e|f)"
 _PART = f"{_NODE}(?:-{_NODE}){{1,3}}"
@@ -111,9 +111,23 @@ def template(name, weight=1.0):
         for number in range(1, len(node))
     ]
     ratios = [f"width.{number}" for number in range(1, len(parts))]
-    bounds = [(0.1, 0.9)] * len(places) + [(-log2(THICKEST), log2(THICKEST))] * len(ratios)
+    cut = _cut_corners(parts)
+    bounds = [cut.get(place, (0.1, 0.9)) for place in places]
+    bounds += [(-log2(THICKEST), log2(THICKEST))] * len(ratios)
     field = partial(_field, parts)
     return Family(name, "templates", (*places, *ratios), tuple(bounds), field, weight)
+
+
+def _cut_corners(parts):
+    """Bounds of places that cut the corner off a triangle: at most half of its edges."""
+    bounds = {}
+    for plate in parts:
+        ends = [node for node in plate if len(node) == 2]
+        if len(plate) == 4 and len(ends) == 2:
+            (corner,) = set(ends[0]) & set(ends[1])
+            for node in ends:
+                bounds[f"{node}.1"] = (0.5, 0.9) if node[0] == corner else (0.1, 0.5)
+    return bounds
 
 
 def node_point(node, parameters):
