@@ -218,11 +218,17 @@ def generate(output, count, seed, sources, resolution, min_feature, workers, for
     from homog.units.sampling import Plan, cells_of, sample
 
     plan = Plan(count, seed, resolution, tuple(sources.split(",")), min_feature)
+    _check_dataset_name(output)
     check_output(output, force)
     with _counter("units", count) as progress:
         found = sample(plan, _workers(workers), progress)
     write_dataset(output, cells_of(found, plan))
     _print(f"{output}: {count} units; rejected {_counts(found.rejected)}")
+
+
+def _check_dataset_name(output):
+    if not output.endswith(DATASET_ENDINGS):
+        raise ParameterError(f"{output}: expected a name that ends in .h5 or .hdf5")
 
 
 def _counts(numbers):
@@ -243,6 +249,7 @@ def pack(files, threshold, output, force):
     from homog.files import check_output
     from homog.packing import packed_files
 
+    _check_dataset_name(output)
     check_output(output, force)
     with _counter("cells", len(files)) as progress:
         cells = packed_files(files, threshold, progress)

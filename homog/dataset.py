@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from homog import __version__, hdf5
-from homog.errors import DataError
+from homog.errors import DataError, HomogError
 from homog.files import write_atomically
+from homog.formats import available_memory
 from homog.units.family import unfold
 
 FORMAT, VERSION = "homog dataset", 1
@@ -177,8 +178,12 @@ class Dataset:
             self.writer = str(self._file.attrs["writer"])
             self.families = _families(self._file)
             self._rows = np.arange(len(self._packed))
+            _check_shape(self)
             _check_columns(self)
-        except (KeyError, ValueError, TypeError) as error:
+        except HomogError:
+            self._file.close()
+            raise
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             self._file.close()
             raise DataError(f"not a dataset file of homog ({error}); see homog pack") from error
         except BaseException:
@@ -284,12 +289,12 @@ class Dataset:
         return Labels(self._file.get(name, {}), self._rows)
 
     def _unit(self, row):
-        columns = {name: self._file[name][row] for name in COLUMNS}
+        columns = {name: _rows_of(self._file[name], row) for name in COLUMNS}
         name, source, names = self.families[columns["family"]]
         values = map(float, columns["parameters"][: len(names)])
         return DatasetUnit(
             index=row,
-            stored=unpack(self._packed[row], self.stored_shape),
+            stored=unpack(_rows_of(self._packed, row), self.stored_shape),
             cubic=self.cubic,
             family=name,
             source=source,
@@ -335,6 +340,14 @@ class Labels(Mapping):
 
 
 def _rows_of(data, rows):
+    """Rows of a dataset of HDF5, intact."""
+    try:
+        return _read_rows(data, rows)
+    except OSError as error:  # a checksum or a compressed block that does not fit
+        raise DataError(f"{data.name[1:]!r} is damaged; copy or write the file again") from error
+
+
+def _read_rows(data, rows):
     """Rows of a dataset of HDF5, which takes them only in order, and slices fastest."""
     if np.ndim(rows) == 0:
         return data[rows]
@@ -361,25 +374,45 @@ def _checked_head(file):
 
 def _families(file):
     """Name, source and parameters of each family."""
-    texts = [np.char.decode(file["families"][name][()], "utf-8").tolist() for name in NAMES]
+    columns = [file["families"][name] for name in NAMES]
+    if any(column.ndim != 1 or column.dtype.kind != "S" for column in columns):
+        raise DataError("the families are no lists of names; write the file again")
+    texts = [np.char.decode(_rows_of(c, np.arange(len(c))), "utf-8").tolist() for c in columns]
     return [(name, source, tuple(of.split())) for name, source, of in zip(*texts, strict=True)]
 
 
-def _check_columns(dataset):
-    """Voxels of a sensible shape, and all columns of their types and lengths."""
-    file, count = dataset._file, len(dataset)
-    if len(dataset.shape) != 3 or not all(1 <= n <= 4096 for n in dataset.shape):
-        raise DataError(f"expected a shape of three positive numbers, got {dataset.shape}")
+def _check_shape(dataset):
+    """Voxels of a sensible shape, some units of them, and an origin that can be read."""
+    shape, count = dataset.shape, len(dataset)
+    if len(shape) != 3 or not all(1 <= n <= 4096 for n in shape):
+        raise DataError(f"expected a shape of three positive numbers, got {shape}")
+    if dataset.cubic and (len(set(shape)) > 1 or shape[0] % 2):
+        raise DataError(f"expected octants of an even cube, got the shape {shape}")
     size = -(-int(np.prod(dataset.stored_shape)) // 8)
     if dataset._packed.shape != (count, size) or dataset._packed.dtype != np.uint8:
         raise DataError(f"expected {size} bytes of voxels a unit, got {dataset._packed.shape}")
+    if not count:
+        raise DataError("the file holds no units; generate or pack some")
+    if not isinstance(dataset.origin, dict):
+        raise DataError("attribute 'origin' is no JSON object; write the file again")
+
+
+def _check_columns(dataset):
+    """All columns of their types and lengths, and of values that mean something."""
+    file, count, free = dataset._file, len(dataset), available_memory()
+    if free is not None and sum(file[name].nbytes for name in COLUMNS) > free:
+        raise DataError(f"columns of {count} units exceed the free memory; use a larger machine")
     for name, (kind, ndim) in COLUMNS.items():
         column = file[name]
         if column.dtype.kind != kind or column.ndim != ndim or len(column) != count:
             raise DataError(f"column {name!r} is not one of {count} units; write the file again")
-    family = file["family"][()]
-    if count and not (0 <= family.min() and family.max() < len(dataset.families)):
+    family = dataset.column("family")
+    if not (0 <= family.min() and family.max() < len(dataset.families)):
         raise DataError("column 'family' leaves the list of families; write the file again")
+    if max(len(names) for _, _, names in dataset.families) > file["parameters"].shape[1]:
+        raise DataError("column 'parameters' has too few values; write the file again")
+    if not np.all(np.abs(dataset.volume_fraction - 0.5) <= 0.5):  # also rejects NaN
+        raise DataError("column 'volume_fraction' leaves [0, 1]; write the file again")
     for group in {"labels", "scattered", "effort"} & set(file):
         for name, column in file[group].items():
             if len(column) != count:

@@ -14,7 +14,8 @@ from homog.shards import Shards, locked
 from homog.supervision import Supervisor
 from homog.units.family import unfold
 
-SHARD = 64  # units
+SHARD = 64  # units whose labels are written at once
+TASK = 16  # units that a worker takes at once
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,8 @@ def _flush(shards, pending):
 def _tasks(dataset, rows):
     """Lists of parts, in order."""
     hashes = dataset.column("hash")
-    for start in range(0, len(rows), SHARD):
-        chunk = np.array(rows[start : start + SHARD])
+    for start in range(0, len(rows), TASK):
+        chunk = np.array(rows[start : start + TASK])
         packed = dataset.packed(chunk)
         yield [Part(int(r), p, hashes[r]) for r, p in zip(chunk, packed, strict=True)]
 

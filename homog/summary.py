@@ -51,7 +51,7 @@ def dataset_summary(dataset):
     counts = {f"{n}{'+' * (n == 10)}": feature[n] for n in sorted(feature)}
     lines += ["", *bars("smallest feature, voxels", counts)]
     rejected = dataset.origin.get("rejected")
-    if rejected:
+    if rejected and isinstance(rejected, dict):
         why = ", ".join(f"{n} {reason}" for reason, n in sorted(rejected.items()))
         lines += ["", f"rejected on the way: {why}"]
     return "\n".join(lines)

@@ -77,6 +77,9 @@ class Supervisor:
         waiting, attempts = deque(), {}
         tasks = iter(tasks)
         while True:
+            for place, worker in enumerate(self._workers):
+                if not worker.task and not worker.process.is_alive():
+                    self._workers[place] = self._replaced(worker)
             for worker in self._workers:
                 if not worker.task:
                     self._give(worker, waiting, tasks)
@@ -110,13 +113,11 @@ class Supervisor:
 
     def _buried(self, worker, waiting, attempts):
         """Replace a dead worker; the part it died of is tried again, or has failed."""
-        worker.process.join()
+        place = self._workers.index(worker)
+        self._workers[place] = self._replaced(worker)
         code = worker.process.exitcode
-        self.deaths += 1
         part, rest = worker.task[0], worker.task[1:]
         attempts[id(part)] = attempts.get(id(part), 0) + 1  # parts stay alive as long as retried
-        self._workers[self._workers.index(worker)] = self._hired()
-        worker.pipe.close()
         if attempts[id(part)] < RETRIES:
             rest = [part, *rest]
         if rest:
@@ -124,6 +125,12 @@ class Supervisor:
         if attempts[id(part)] >= RETRIES:
             why = f"signal {-code}" if code < 0 else f"exit code {code}"
             yield part, None, f"its process died {RETRIES} times ({why}), or took too long"
+
+    def _replaced(self, worker):
+        worker.process.join()
+        worker.pipe.close()
+        self.deaths += 1
+        return self._hired()
 
     def _hired(self):
         ours, theirs = self._context.Pipe()

@@ -13,6 +13,7 @@ Wohlgemuth, Yufa, Hoffman & Thomas (2001), Macromolecules 34, 6083-6089 (level s
 Togo, Shinohara & Tanaka (2024), Sci. Technol. Adv. Mater. Meth. 4, 2384822 (spglib).
 """
 
+import warnings
 from functools import lru_cache, partial
 from itertools import combinations, permutations, product
 from math import cos, gcd, pi, sin
@@ -65,8 +66,9 @@ def cubic_fields():
     found = {}
     reflections = [hkl for hkl in product(range(HIGHEST + 1), repeat=3) if list(hkl) == sorted(hkl)]
     for hall in CUBIC:
-        operations = spglib.get_symmetry_from_database(hall)
-        number = spglib.get_spacegroup_type(hall).number
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            operations = spglib.get_symmetry_from_database(hall)  # warns of its own future
+            number = spglib.get_spacegroup_type(hall).number
         for lkh in reflections[1:]:
             hkl = lkh[::-1]
             if hkl not in found and any(map(_is_cubic, structure_factor(operations, hkl))):

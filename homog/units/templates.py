@@ -124,8 +124,9 @@ def _cut_corners(parts):
     for plate in parts:
         ends = [node for node in plate if len(node) == 2]
         if len(plate) == 4 and len(ends) == 2:
-            (corner,) = set(ends[0]) & set(ends[1])
-            for node in ends:
+            shared = set(ends[0]) & set(ends[1])
+            for node in ends if len(shared) == 1 else ():
+                (corner,) = shared
                 bounds[f"{node}.1"] = (0.5, 0.9) if node[0] == corner else (0.1, 0.5)
     return bounds
 
