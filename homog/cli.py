@@ -316,11 +316,18 @@ def info(dataset, properties, E, nu, seed, workers):
     """Counts, histograms and hash of a dataset; with --properties the range of its labels."""
     from homog.dataset import Dataset
     from homog.material import Isotropic
-    from homog.summary import dataset_summary, properties_summary, sampled_properties
+    from homog.summary import (
+        dataset_summary,
+        labels_summary,
+        properties_summary,
+        sampled_properties,
+    )
 
     material = Isotropic(E, nu)
     with _naming(dataset), Dataset(dataset) as units:
         _print(dataset_summary(units))
+        if len(units.labels):
+            _print("\n" + labels_summary(units))
         if properties:
             count = min(properties, len(units))
             with _counter("solved", count) as progress:
@@ -334,11 +341,12 @@ def info(dataset, properties, E, nu, seed, workers):
 @click.argument("dataset", type=click.Path())
 @click.option("--sample", type=click.IntRange(min=1), help="Random units.  [default: 24]")
 @click.option("--index", type=int, multiple=True, help="Unit to show; may be repeated.")
+@click.option("--properties", is_flag=True, help="Plot the labels against the volume fraction.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @OUTPUT
 @FORCE
-def view(dataset, sample, index, seed, output, force):
-    """Draw units of a dataset side by side as shaded surfaces (.png)."""
+def view(dataset, sample, index, properties, seed, output, force):
+    """Draw units of a dataset side by side as shaded surfaces, or their properties (.png)."""
     from homog.dataset import Dataset
     from homog.files import check_output
 
@@ -347,6 +355,10 @@ def view(dataset, sample, index, seed, output, force):
     check_output(output, force)
     drawing = _drawing()
     with _naming(dataset), Dataset(dataset) as units:
+        if properties:
+            drawing.save_figure(drawing.property_plots(units), output)
+            _print(f"{output}: properties of {len(units)} units")
+            return
         if index:
             chosen = [_unit_of(dataset, place) for place in index]
         else:

@@ -11,6 +11,7 @@ from homog.homogenization import homogenize
 from homog.processes import processes
 
 BINS = 7
+LISTED = 5  # of the slowest and of the failed units
 BAR = 40  # characters of the longest bar
 WINDOW = (0.28, 0.32)  # of the volume fraction, where bulk moduli are compared
 
@@ -120,6 +121,52 @@ def sampled_properties(dataset, material, draw, workers, progress=None):
 def _properties(material, voxels):
     result = homogenize(voxels, material, tol=1e-5, threads=1)
     return result.nu, result.zener, result.K / result.K_upper
+
+
+def labels_summary(dataset):
+    """Histograms of E, nu and K / K_HS of a labelled dataset, and its slowest and failed units.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    str
+    """
+    labels, seconds = dataset.labels, dataset.group("effort")["seconds"]
+    done = labels["status"] == 0
+    solid = dict(labels.attributes)
+    lines = [
+        f"labels: solid E = {solid['E']:g}, nu = {solid['nu']:g}, tol {solid['tol']:g}, scatter "
+        f"{solid['scatter']:g} (seed {solid['seed']}); {np.count_nonzero(~done)} of {len(done)} "
+        "failed"
+    ]
+    if done.any():
+        part = dataset.select(done)
+        columns = {name: part.labels[name] for name in ("E", "nu", "K", "K_upper", "zener")}
+        ratio = columns["K"] / columns["K_upper"]
+        for title, values in (
+            ("E / E of the solid", columns["E"] / solid["E"]),
+            ("nu", columns["nu"]),
+            ("K / K_HS", ratio),
+        ):
+            finite = values[np.isfinite(values)]
+            edges = np.linspace(*_range(finite, 0.05), BINS + 1)
+            lines += ["", *histogram(title, finite, edges, ".3f")]
+        known = {"nu": columns["nu"], "zener": columns["zener"], "K_ratio": ratio}
+        lines += ["", properties_summary(part, known)]
+    lines += ["", "slowest units"]
+    slowest = np.argsort(-np.nan_to_num(seconds), kind="stable")[:LISTED]
+    lines += [f"  {index:>8} {seconds[index]:8.2f} s" for index in slowest]
+    failed = np.flatnonzero(~done)[:LISTED]
+    if len(failed):
+        messages = labels["message"][failed]
+        lines += ["", "failed units"]
+        lines += [
+            f"  {i:>8} {m.decode(errors='replace')}" for i, m in zip(failed, messages, strict=True)
+        ]
+    return "\n".join(lines)
 
 
 def properties_summary(dataset, properties):

@@ -13,7 +13,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.measure import marching_cubes
 
+from homog.bounds import hashin_shtrikman_upper
+from homog.errors import DataError
 from homog.files import write_atomically
+from homog.material import Isotropic
 
 COLOURS = {  # by source
     "templates": "#5b9bd5",
@@ -162,6 +165,48 @@ def gallery(units, columns=8, refinement=1, progress=None):
         figure.text(middle, bottom + 0.06 / rows, caption, ha="center", fontsize=7, color="#555555")
         if progress:
             progress()
+    return figure
+
+
+def property_plots(dataset):
+    """E, nu, K and G against the volume fraction by source, K and G with their upper bound.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With labels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        If there are no labels.
+    """
+    labels = dataset.labels
+    if not len(labels):
+        raise DataError("no labels to plot; run homog label first")
+    figure, plots = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    fraction, source = dataset.volume_fraction, dataset.source
+    solid = Isotropic(float(labels.attributes["E"]), float(labels.attributes["nu"]))
+    line = np.linspace(0, fraction.max(), 100)
+    bounds = dict(zip(("K", "G"), hashin_shtrikman_upper(line, solid.K, solid.G), strict=True))
+    for axes, name in zip(plots.ravel(), ("E", "nu", "K", "G"), strict=True):
+        scale = 1.0 if name == "nu" else solid.E
+        for of in dict.fromkeys(source):
+            mine = source == of
+            colour, values = COLOURS.get(of, "#888888"), labels[name][mine] / scale
+            axes.scatter(fraction[mine], values, s=3, alpha=0.4, lw=0, color=colour, label=of)
+        if name in bounds:
+            axes.plot(line, bounds[name] / scale, "k-", lw=1, label="Hashin-Shtrikman")
+        axes.set(
+            xlabel="volume fraction", ylabel=name if name == "nu" else f"{name} / E of the solid"
+        )
+        axes.grid(alpha=0.3)
+    plots[0, 0].legend(markerscale=4)
+    plots[1, 0].legend(markerscale=4)
     return figure
 
 
