@@ -8,6 +8,8 @@ import pytest
 from conftest import ROOT, UNITS
 
 from homog import Isotropic, homogenize
+from homog.units import isosurfaces, tetrahedron
+from homog.units.family import level_of, unfold
 
 SHIPPED = json.loads((ROOT / "tests" / "data" / "shipped_units.json").read_text())
 FANS_CELLS = ["octet_24", "octet_48", "spinodal30_48"]
@@ -56,3 +58,42 @@ def test_feli10_agrees(reference):
         errors.append(np.linalg.norm(result.C - expected) / np.linalg.norm(expected))
     assert len(errors) == 300
     assert max(errors) < 0.005
+
+
+METASET = {  # families that isosurfaces express: field, and the part of C44 allowed to differ
+    "006": ("200 sheet", (0.2, 0.3, 0.4), 0.03),  # 195-1-0-002-tt
+    "110": ("110 low", (0.1, 0.2, 0.3, 0.4), 0.03),  # 207-1-0-011-tm
+    "132": ("220 high", (0.6, 0.8), 0.03),  # 209-1-0-022-tp
+    "247": ("110 high", (0.4, 0.6, 0.8), 0.03),  # 222-2-0-011-tp
+    "001": ("100 low", (0.3, 0.4, 0.6, 0.8), 0.08),  # 195-1-0-001-tm
+    "004": ("200 low", (0.3, 0.4, 0.6), 0.08),  # 195-1-0-002-tm
+}
+
+
+@pytest.mark.parametrize("number", METASET)
+def test_metaset_has_the_same_curves(reference, number):
+    """C12 and C44 over C11; the grid of METASET is unknown, and so is its volume fraction."""
+    field, fractions, allowed = METASET[number]
+    hkl, kind = field.split()
+    family = isosurfaces.family((tuple(map(int, hkl)),), kind)
+    curve = metaset_curve(reference, number)
+    for fraction in fractions:
+        values = family.values(dict.fromkeys(family.parameters, 0.0), 48)
+        voxels = unfold(tetrahedron.octant(values <= level_of(values, fraction, 48), 48))
+        C = homogenize(voxels, Isotropic(1.0, 0.3), tol=1e-5).C
+        C12, C44 = (np.interp(C[0, 0], curve[0], column) for column in curve[1:])
+        assert curve[0].min() < C[0, 0] < curve[0].max()
+        assert C[0, 1] == pytest.approx(C12, rel=0.03)
+        assert C[3, 3] == pytest.approx(C44, rel=allowed)
+
+
+def metaset_curve(reference, number):
+    """C11, C12 and C44 of a family, means over the axes, by rising C11."""
+    lines = (reference / "metaset_p10.csv").read_text().splitlines()
+    names, rows = lines[0].split(",")[1:], [line.split(",") for line in lines[1:]]
+    values = np.array([row[1:] for row in rows if row[0].startswith(f"{number}_")], dtype=float)
+    column = dict(zip(names, values.T, strict=True))
+    C11 = (column["C11"] + column["C22"] + column["C33"]) / 3
+    C12 = (column["C21"] + column["C31"] + column["C32"]) / 3
+    C44 = (column["C44"] + column["C55"] + column["C66"]) / 3
+    return np.array([C11, C12, C44])[:, np.argsort(C11)]

@@ -39,15 +39,10 @@ def families():
     found = []
     for hkl in fields:
         if gcd(*hkl) == 1:
-            name = _name(hkl)
-            found.append(_family(f"{name} low", (hkl,), "low"))
-            found.append(_family(f"{name} high", (hkl,), "high"))
-            found.append(_family(f"{name} sheet", (hkl,), "sheet"))
+            found += [family((hkl,), kind) for kind in ("low", "high", "sheet")]
     for pair in combinations(list(fields)[:MIXED], 2):
         if gcd(*pair[0], *pair[1]) == 1:
-            name = "+".join(map(_name, pair))
-            found.append(_family(f"{name} low", pair, "low"))
-            found.append(_family(f"{name} sheet", pair, "sheet"))
+            found += [family(pair, kind) for kind in ("low", "sheet")]
     return found
 
 
@@ -115,11 +110,19 @@ def _is_cubic(part):
     return size > 1e-9 and images == set(part) and np.allclose(values, values[0].real)
 
 
-def _name(hkl):
-    return "".join(map(str, hkl))
+def family(reflections, kind):
+    """A family of isosurfaces.
 
+    Parameters
+    ----------
+    reflections : tuple of one or two (h, k, l)
+    kind : {"low", "high", "sheet"}
+        Solid where the field is low, where it is high, or near a value.
 
-def _family(name, reflections, kind):
+    Returns
+    -------
+    Family
+    """
     parameters, bounds = [], []
     if len(reflections) == 2:
         parameters.append("mixing")  # angle: cos of it times the first field, sin the second
@@ -127,8 +130,9 @@ def _family(name, reflections, kind):
     if kind == "sheet":
         parameters.append("offset")
         bounds.append((-SHEET_OFFSET, SHEET_OFFSET))
+    name = "+".join("".join(map(str, hkl)) for hkl in reflections)
     field = partial(_field, reflections, kind)
-    return Family(name, "isosurfaces", tuple(parameters), tuple(bounds), field)
+    return Family(f"{name} {kind}", "isosurfaces", tuple(parameters), tuple(bounds), field)
 
 
 def _field(reflections, kind, parameters, points):
