@@ -22,7 +22,7 @@ from homog import kernels
 from homog.errors import ConvergenceError
 
 LIMIT = 1000  # iterations
-CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest eigenvalue
+CAUTION = 0.1  # part of the smallest Ritz value that is taken for the smallest eigenvalue
 RESTARTS = 20
 NOT_DEFINITE = "the preconditioner is not positive definite; try another method (--solver)"
 SINGLE_ROUNDING = 1e-5  # of the energy of the affine field: more than sums in single precision lose
