@@ -75,7 +75,7 @@ class Accuracy:
 
     ``affine`` (loads,) is the energy of the cell under the unit strains without fluctuation,
     ``largest`` that of a relaxed unit strain if one is known already, and ``limit`` the number
-    of iterations allowed.
+    of iterations allowed. ``progress`` is called in every iteration and may raise to end it.
     """
 
     affine: np.ndarray
@@ -233,8 +233,8 @@ def _accurate(run, accuracy):
     if np.abs(run.energy).max() <= nothing:
         return True
     relative = run.error.max() / max(run.energy.max(), accuracy.largest, nothing)
-    if 0 < relative < 1:
-        accuracy.progress(min(1.0, log(relative) / log(accuracy.tol)))
+    way = log(relative) / log(accuracy.tol) if relative > 0 else 1.0
+    accuracy.progress(min(max(way, 0.0), 1.0))
     return relative <= accuracy.tol
 
 
