@@ -244,7 +244,8 @@ def _solution(system, loads, reached, run):
     scale = system.dot(loads, loads)
     residuals = np.sqrt(_ratio(system.dot(r, r), scale))
     counts = np.where(scale > 0, run.iterations, 0)
-    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), run.error)
+    error = np.minimum(run.error, np.abs(run.energy))  # no energy is below 0: no more can be left
+    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), error)
 
 
 def _trusted(system, loads, r, recursive):
