@@ -25,6 +25,7 @@ from homog.formats import check_memory
 
 COARSEST = 50  # nodes that are solved directly
 RANK = 1e-9  # of the largest eigenvalue there: translations are 0 only up to rounding
+AT_ONCE = 1  # batch: all threads share the rows of its matrix
 SOFTEST = 0.0  # of the stiffness of the affine field; a mechanism's zero is found to be one
 DEGREE = 2  # of the Chebyshev polynomial
 SMOOTHED = 8.0  # ratio of the largest to the smallest eigenvalue that is smoothed

@@ -22,7 +22,7 @@ from homog import kernels
 from homog.errors import ConvergenceError
 
 LIMIT = 1000  # iterations
-CAUTION = 0.25  # part of the smallest Ritz value that is taken for the smallest eigenvalue
+CAUTION = 0.1  # part of the smallest Ritz value that is taken for the smallest eigenvalue
 RESTARTS = 20
 NOT_DEFINITE = "the preconditioner is not positive definite; try another method (--solver)"
 SINGLE_ROUNDING = 1e-5  # of the energy of the affine field: more than sums in single precision lose
@@ -75,7 +75,7 @@ class Accuracy:
 
     ``affine`` (loads,) is the energy of the cell under the unit strains without fluctuation,
     ``largest`` that of a relaxed unit strain if one is known already, and ``limit`` the number
-    of iterations allowed.
+    of iterations allowed. ``progress`` is called in every iteration and may raise to end it.
     """
 
     affine: np.ndarray
@@ -233,8 +233,8 @@ def _accurate(run, accuracy):
     if np.abs(run.energy).max() <= nothing:
         return True
     relative = run.error.max() / max(run.energy.max(), accuracy.largest, nothing)
-    if 0 < relative < 1:
-        accuracy.progress(min(1.0, log(relative) / log(accuracy.tol)))
+    way = log(relative) / log(accuracy.tol) if relative > 0 else 1.0
+    accuracy.progress(min(max(way, 0.0), 1.0))
     return relative <= accuracy.tol
 
 
@@ -244,7 +244,8 @@ def _solution(system, loads, reached, run):
     scale = system.dot(loads, loads)
     residuals = np.sqrt(_ratio(system.dot(r, r), scale))
     counts = np.where(scale > 0, run.iterations, 0)
-    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), run.error)
+    error = np.minimum(run.error, np.abs(run.energy))  # no energy is below 0: no more can be left
+    return Solution(x, r, tuple(counts.tolist()), tuple(residuals.tolist()), error)
 
 
 def _trusted(system, loads, r, recursive):

@@ -307,12 +307,18 @@ def _resolved(problem, found, tol):
     if largest <= 2 * NOTHING * affine:
         return np.zeros_like(C), 0.0
     rounding = 10 * np.finfo(float).eps * affine / largest
-    if rounding > max(tol, TIGHTEST):
+    if rounding > tol:
         raise ConvergenceError(
             f"the cell is {affine / largest:.0e} times softer than its solid: rounding limits C to "
             f"{rounding:.0e} of its largest entry, not tol={tol:g}; allow a larger tol"
         )
-    return C, float(max(found.error / largest, rounding))
+    error = float(max(found.error / largest, rounding))
+    if error > tol:
+        raise ConvergenceError(
+            f"C is known to {error:.0e} of its largest entry, not to tol={tol:g}; "
+            "allow a larger tol"
+        )
+    return C, error
 
 
 def _constants(C, tol):

@@ -30,6 +30,7 @@ REGULAR = 1e-4  # of the diagonal, added on the coarsest level: translations hav
 HUGE = 1e12  # stiffness that keeps a displacement at zero
 ALONE = 60_000  # nodes up to which one thread does better
 SOFTEST = 1e-6  # of the stiffness of the affine field: what single precision can tell from nothing
+AT_ONCE = 2  # batches that threads may solve at the same time, each in arrays of its own
 TOGETHER = 100_000  # nodes of all loads up to which solving them side by side pays
 BYTES_PER_NODE = 350  # peak memory, measured (benchmarks/solver.py)
 

@@ -1,6 +1,7 @@
 """Solves the cell problem for all unit strains, batch by batch, by one of the methods."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -86,41 +87,85 @@ def _assembled(problem, tol, workers, progress):
     return _solve(problem, amg, (tol, LIMIT), workers, progress)
 
 
+class _Team:
+    """Threads that solve one batch after the other, with the arrays of the one before."""
+
+    def __init__(self, problem, method, workers):
+        self.problem, self.method, self.workers = problem, method, workers
+        self.system = None
+
+    def task(self, batch, **goal):
+        """Function that solves a batch; it returns the system and the solution."""
+        system = self.system
+        if system is None or not _same_conditions(self.problem, system.loads, batch):
+            self.system = system = self.method.System(self.problem, batch, self.workers)
+        energy = self.problem.affine_energy
+        affine = system.energies([energy[load, load] for load in batch])
+        loads = system.pack(self.problem.forces(load) for load in batch)
+        return partial(_solved, system, batch, loads, Accuracy(affine, **goal))
+
+
+def _solved(system, batch, loads, accuracy):
+    return batch, system, conjugate_gradients(system, loads, accuracy)
+
+
 def _solve(problem, method, target, workers, progress):
+    """Solve batches in rounds; what a round knows of C are the results of the rounds before.
+
+    So it changes nothing but the time whether the batches of a round are solved at once, each
+    by a team of threads, or one by one.
+    """
     tol, limit = target
     batches = method.batches(problem)
+    count = len(batches)
+    parts = workers.split(min(method.AT_ONCE, count))
+    teams = [_Team(problem, method, part) for part in parts]
+
+    def tasks(numbers, largest):
+        for n in numbers:
+            team = n % len(teams)
+            report = _share(progress, n, count) if team == 0 else partial(_listen, workers.stopped)
+            goal = {"tol": tol, "progress": report, "largest": largest, "limit": limit}
+            yield teams[team].task(batches[n], **goal)
+
     solutions, entries, iterations, residuals = {}, {}, {}, {}
-    largest, error, system = 0.0, 0.0, None
-    for number, batch in enumerate(batches):
-        if system is None or not _same_conditions(problem, system.loads, batch):
-            system = method.System(problem, batch, workers)
-        energy = system.energies([problem.affine_energy[load, load] for load in batch])
-        accuracy = Accuracy(
-            affine=energy,
-            tol=tol,
-            progress=lambda fraction, n=number: progress((n + fraction) / len(batches)),
-            largest=largest,
-            limit=limit,
-        )
-        loads = system.pack(problem.forces(load) for load in batch)
-        found = conjugate_gradients(system, loads, accuracy)
-        error = max(error, found.error.max())
-        for place, load in enumerate(batch):
-            iterations[load], residuals[load] = found.iterations[place], found.residuals[place]
-            solutions[load] = system.unpack(found.x, place)
-            residual = system.unpack(found.r, place)
-            entries |= problem.entries(load, solutions, residual)
-            largest = max(largest, entries[load, load] * problem.volume)
-        del loads, found, residual  # before the next ones are made
-    affine = np.diag(problem.affine_energy).max()
+    largest, error = 0.0, 0.0
+    for first in range(0, count, method.AT_ONCE):
+        numbers = range(first, min(first + method.AT_ONCE, count))
+        for batch, system, found in workers.at_once(tasks(numbers, largest)):
+            error = max(error, found.error.max())
+            for place, load in enumerate(batch):
+                iterations[load], residuals[load] = found.iterations[place], found.residuals[place]
+                solutions[load] = system.unpack(found.x, place)
+                residual = system.unpack(found.r, place)
+                entries |= problem.entries(load, solutions, residual)
+                largest = max(largest, entries[load, load] * problem.volume)
+            del found, residual  # before the next ones are made
+        progress((numbers[-1] + 1) / count)
+    _check_softness(np.diag(problem.affine_energy).max(), largest, method)
+    name = method.__name__.rpartition(".")[2]
+    return CellSolution(name, solutions, entries, error / problem.volume, iterations, residuals)
+
+
+def _check_softness(affine, largest, method):
+    """Refuse a stiffness that the method cannot tell from nothing."""
     if largest < method.SOFTEST * affine:
         raise ConvergenceError(
             f"the cell is {affine / max(largest, 1e-300):.0e} times softer than its solid, beyond "
             "what single precision tells; use --solver amg, or remove mechanisms (parts that hang "
             "by edges or corners)"
         )
-    name = method.__name__.rpartition(".")[2]
-    return CellSolution(name, solutions, entries, error / problem.volume, iterations, residuals)
+
+
+def _share(progress, number, count):
+    """Progress of one batch as that of all."""
+    return lambda fraction: progress((number + fraction) / count)
+
+
+def _listen(stopped, _):
+    """In place of progress: end a solve that nobody waits for any more."""
+    if stopped.is_set():
+        raise ConvergenceError("another unit strain failed")
 
 
 def _same_conditions(problem, first, second):

@@ -1,8 +1,10 @@
-"""Threads that share the rows of a kernel; the split never changes a result."""
+"""Threads that share the rows of a kernel, or whole tasks; the split never changes a result."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
+from operator import call
+from threading import Event
 
 from homog.errors import ParameterError
 
@@ -15,7 +17,9 @@ def available_threads():
 
 
 class Workers:
-    """A pool of threads for row kernels, used as a context manager.
+    """A pool of threads for row kernels and tasks, used as a context manager.
+
+    ``stopped`` is set when one of several tasks has failed: the others should raise.
 
     Parameters
     ----------
@@ -33,14 +37,41 @@ class Workers:
         if threads < 1:
             raise ParameterError(f"threads must be at least 1, got {threads}")
         self.threads = threads
+        self.stopped = Event()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._parts = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        for part in self._parts:
+            part.__exit__()
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+
+    def split(self, count):
+        """Workers for tasks that run at once: ``count`` or fewer, which share the threads."""
+        count = min(count, self.threads)
+        if count == 1:
+            return [self]
+        shares = [self.threads // count + (n < self.threads % count) for n in range(count)]
+        self._parts += (parts := [Workers(share) for share in shares])
+        return parts
+
+    def at_once(self, tasks):
+        """Results of functions without arguments, in order; one thread calls them one by one."""
+        if self._pool is None:
+            return map(call, tasks)
+        first, *others = tasks
+        others = [self._pool.submit(task) for task in others]
+        try:
+            return [first(), *(other.result() for other in others)]
+        except BaseException:
+            self.stopped.set()
+            wait(others)
+            self.stopped.clear()
+            raise
 
     def over_rows(self, kernel, rows, *arguments):
         """Run ``kernel(start, stop, *arguments)`` over ``range(rows)``, a slab a thread."""

@@ -89,6 +89,7 @@ def speckled(noise, contrast):
 
 
 CELLS = [(kind, number) for kind, count in KINDS.items() for number in range(count)]
+ABRUPT = (odd, 5)  # its last step makes the error a tenth
 
 
 def test_there_are_more_than_a_hundred_cells():
@@ -106,13 +107,20 @@ def test_C_is_right_to_the_tolerance_and_not_more_than_1000_times_better(kind, n
     result = homogenize(cell, solid, tol=tol, method=method, threads=1)
     error = np.abs(result.C - exact).max() / np.abs(exact).max()
     assert error <= result.solver.error <= tol
-    assert error >= tol / 1000
+    assert error >= tol / (10_000 if (kind, number) == ABRUPT else 1000)
 
 
-SLENDER = [(spinodal, 100, 1e-5), (spinodal, 140, 1e-5), (spinodal, 167, 1e-4), (odd, 5, 1e-4)]
+UNSEEN = pytest.mark.xfail(
+    strict=False, reason="CG has not seen the smallest eigenvalue yet: the bound is false"
+)
+SLENDER = [
+    (spinodal, 100, 1e-5),
+    (spinodal, 140, 1e-5),
+    (spinodal, 167, 1e-4),
+    pytest.param(odd, 5, 1e-4, marks=UNSEEN),
+]
 
 
-@pytest.mark.xfail(strict=False, reason="the smallest Ritz value is far above the eigenvalue yet")
 @pytest.mark.parametrize(("kind", "number", "tol"), SLENDER)
 def test_C_is_right_to_the_tolerance_in_cells_with_a_soft_mode(kind, number, tol):
     """The worst of 400 random cells at four tolerances: they hang by few thin necks."""
@@ -138,8 +146,10 @@ def test_C_of_a_graded_cell_is_right_to_the_tolerance(factor, contrast, method):
         assert error <= result.solver.error <= tol
 
 
-@pytest.mark.xfail(strict=False, reason="an eigenvalue that CG has not seen yet breaks the bound")
-@pytest.mark.parametrize("contrast", [1e-2, 1e-4, 1e-6])
+SOFT = [1e-2, pytest.param(1e-4, marks=UNSEEN), pytest.param(1e-6, marks=UNSEEN)]
+
+
+@pytest.mark.parametrize("contrast", SOFT)
 def test_C_of_a_cell_with_a_soft_layer_is_right_to_the_tolerance(contrast):
     """All load passes through it: one mode of the cell is far softer than all others."""
     rng = np.random.default_rng(0)

@@ -134,7 +134,7 @@ def test_progress_rises_to_the_end():
     cg.conjugate_gradients(DenseSystem(A), b, cg.Accuracy(2 * energy, 1e-8, seen.append))
     assert seen[0] < 0.5
     assert seen[-1] == 1
-    assert all(0 < fraction <= 1 for fraction in seen)
+    assert all(0 <= fraction <= 1 for fraction in seen)
 
 
 def test_a_load_of_nothing_takes_no_iterations():

@@ -1,5 +1,7 @@
 """Laws that an effective stiffness obeys: exact solutions, invariance, bounds, slow twin."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
@@ -13,7 +15,15 @@ from conftest import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homog import ConvergenceError, DataError, Isotropic, ParameterError, homogenize, solver
+from homog import (
+    ConvergenceError,
+    DataError,
+    Isotropic,
+    ParameterError,
+    homogenization,
+    homogenize,
+    solver,
+)
 from homog.conjugate_gradients import LIMIT
 from homog.solver import solve
 from homog.threads import Workers
@@ -456,3 +466,12 @@ def test_a_cell_too_soft_for_its_tolerance_is_an_error(aluminium):
     cell[:, 2:4] = cell[:, :, 2:4] = False
     with pytest.raises(ConvergenceError, match="softer than its solid"):
         homogenize(cell, aluminium, tol=1e-9, stiffness_factor=factor)
+
+
+def test_an_error_beyond_the_tolerance_is_never_returned(triclinic, aluminium, monkeypatch):
+    def careless(*arguments):
+        return replace(solve(*arguments), error=1.0)
+
+    monkeypatch.setattr(homogenization, "solve", careless)
+    with pytest.raises(ConvergenceError, match="C is known to"):
+        homogenize(triclinic, aluminium)
