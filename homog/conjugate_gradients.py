@@ -101,7 +101,7 @@ class Solution:
     error: np.ndarray
 
 
-def conjugate_gradients(system, loads, accuracy):
+def conjugate_gradients(system, loads, accuracy, start=None):
     """Solve A x = load for each load.
 
     The residual of the iteration is compared with the true one at its end. Where rounding has
@@ -113,6 +113,8 @@ def conjugate_gradients(system, loads, accuracy):
     loads : array
         A vector of the system, in double precision.
     accuracy : Accuracy
+    start : array, optional
+        A vector that comes near the solution, in double precision.
 
     Returns
     -------
@@ -124,7 +126,10 @@ def conjugate_gradients(system, loads, accuracy):
         If the accuracy is not reached in the iterations allowed, or rounding got in the way.
     """
     run = _Run(energy=accuracy.affine.copy())
-    x, r = None, loads
+    x, r = start, loads
+    if start is not None:
+        r = system.residual(x, loads)
+        run.energy = accuracy.affine - system.dot(x, loads) - system.dot(x, r)
     for _ in range(RESTARTS):
         step, recursive = _iterate(system, r, accuracy, run)
         x = step if x is None else x + step.astype(loads.dtype)

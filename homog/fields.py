@@ -30,6 +30,23 @@ class Fields:
         self._E = E
         self.shape = shape
 
+    def solutions_for(self, problem):
+        """Displacements for a cell problem to start from, or None if it has another shape.
+
+        Parameters
+        ----------
+        problem : CellProblem
+
+        Returns
+        -------
+        dict or None
+            ``{load: (3, nx, ny, nz) array}``
+        """
+        known = self._displacements
+        alike = self._problem.factor.shape == problem.factor.shape
+        alike &= self._problem.reduction == problem.reduction
+        return known if alike and set(problem.loads) <= set(known) else None
+
     def displacement(self, strain):
         """Displacement of the nodes under a mean strain.
 

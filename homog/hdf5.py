@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from homog.errors import DataError
+from homog.errors import DataError, HomogError
 from homog.formats import check_regular
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -50,6 +50,9 @@ def open_checked(path):
         raise DataError("damaged or truncated HDF5 file; copy or write it again") from error
     try:
         _check_group(file, depth=0)
+    except HomogError:  # one of them is a ValueError too
+        file.close()
+        raise
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         file.close()
         raise DataError("damaged HDF5 file; copy or write it again") from error

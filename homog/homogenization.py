@@ -149,6 +149,7 @@ def homogenize(
     progress=None,
     use_symmetry=True,
     fields=False,
+    start=None,
 ):
     """Effective stiffness and engineering constants of a periodic voxel unit cell.
 
@@ -174,6 +175,8 @@ def homogenize(
         Whether mirrors and permutations of the axes that leave the cell as it is spare work.
     fields : bool
         Whether to keep the displacements of all unit strains: ``Homogenization.fields``.
+    start : Fields, optional
+        Of the same cell with another solid, or of a similar cell: spares iterations.
 
     Returns
     -------
@@ -188,7 +191,7 @@ def homogenize(
     ConvergenceError
         If C did not reach ``tol``.
     """
-    start = perf_counter()
+    began = perf_counter()
     _check_options(material, tol, method)
     voxels = validated_voxels(voxels)
     factor = _validated_factor(stiffness_factor, voxels)
@@ -206,8 +209,10 @@ def homogenize(
     factor /= largest
     problem = _problem(factor, material, path.spans, used)
     with Workers(threads) as workers:
-        relative, dC_dnu, statistics, solved = _solved(problem, method, tol, workers, progress)
-        statistics |= {"tol": tol, "threads": workers.threads, "seconds": perf_counter() - start}
+        first = start.solutions_for(problem) if start else None
+        how = (method, tol, workers, progress or (lambda fraction: None), first)
+        relative, dC_dnu, statistics, solved = _solved(problem, how)
+        statistics |= {"tol": tol, "threads": workers.threads, "seconds": perf_counter() - began}
     C = relative * scale
     tensors = {"C": C, "dC_dE": C / material.E, "dC_dnu": dC_dnu * scale}
     for tensor in tensors.values():
@@ -264,14 +269,14 @@ def _validated_factor(stiffness_factor, voxels):
     return np.where(voxels, factor, 0.0)
 
 
-def _solved(problem, method, tol, workers, progress):
+def _solved(problem, how):
     """C and its derivative by nu, how they were found as a dict, and the displacements."""
     inner = problem.factor[tuple(slice(n) for n in problem.voxels)]
     if not problem.carried.any() or (inner == inner.flat[0]).all():
         C = problem.affine_energy / problem.volume
         return C, sensitivity.by_poisson(problem, C, {}), _closed_form(), {}
-    found = solve(problem, method, tol, workers, progress or (lambda fraction: None))
-    C, error = _resolved(problem, found, tol)
+    found = solve(problem, *how)
+    C, error = _resolved(problem, found, how[1])
     images = [problem.reduction.images[load].source for load in range(6)]
     statistics = {
         "method": found.method,

@@ -176,9 +176,13 @@ def label(voxels, digest, settings):
     start = time.perf_counter()
     row = empty_row(settings, DONE)
     try:
-        row["labels"] |= _nominal(voxels, settings)
+        result = homogenize(
+            voxels, settings.material, tol=settings.tol, threads=1, fields=bool(settings.scatter)
+        )
+        row["labels"] |= _nominal(result, settings)
         if settings.scatter:
-            row["scattered"] |= _scattered(voxels, settings.solid_of(digest), settings)
+            solid = settings.solid_of(digest)
+            row["scattered"] |= _scattered(voxels, solid, settings, result.fields)
     except HomogError as error:
         row = empty_row(settings, FAILED, str(error))
     except MemoryError:
@@ -187,8 +191,7 @@ def label(voxels, digest, settings):
     return row
 
 
-def _nominal(voxels, settings):
-    result = homogenize(voxels, settings.material, tol=settings.tol, threads=1)
+def _nominal(result, settings):
     found = _constants(result) | _solver(result) | {"K_upper": result.K_upper}
     for by, dC in (("E_solid", result.dC_dE), ("nu_solid", result.dC_dnu)):
         derivatives = result.derivatives[by.removesuffix("_solid")]
@@ -200,8 +203,9 @@ def _nominal(voxels, settings):
     return found
 
 
-def _scattered(voxels, solid, settings):
-    result = homogenize(voxels, solid, tol=settings.tol, threads=1)
+def _scattered(voxels, solid, settings, start):
+    """Labels at a solid of the unit's own; the nominal one is near, so that it is solved soon."""
+    result = homogenize(voxels, solid, tol=settings.tol, threads=1, start=start)
     found = _constants(result) | _solver(result) | {"E_solid": solid.E, "nu_solid": solid.nu}
     if not settings.cubic:
         found["C"] = result.C[UPPER]

@@ -29,7 +29,7 @@ class CellSolution:
     residuals: dict
 
 
-def solve(problem, method, tol, workers, progress):
+def solve(problem, method, tol, workers, progress, start=None):
     """Solve a cell problem.
 
     Parameters
@@ -41,6 +41,8 @@ def solve(problem, method, tol, workers, progress):
     workers : Workers
     progress : callable
         Called with the fraction done.
+    start : dict, optional
+        Displacements that come near the solutions, ``{load: (3, nx, ny, nz)}``.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def solve(problem, method, tol, workers, progress):
         If C did not reach ``tol``.
     """
     if method == "auto":
-        return _automatic(problem, tol, workers, progress)
+        return _automatic(problem, tol, workers, progress, start)
     if method == "multigrid":
         from homog import multigrid
 
@@ -65,26 +67,26 @@ def solve(problem, method, tol, workers, progress):
                 f"multigrid cannot coarsen {' x '.join(map(str, problem.voxels))} voxels, whose "
                 "sides have to be halved until few are left; use auto or amg"
             )
-        return _solve(problem, multigrid, (tol, LIMIT), workers, progress)
-    return _assembled(problem, tol, workers, progress)
+        return _solve(problem, multigrid, (tol, LIMIT), workers, progress, start)
+    return _assembled(problem, tol, workers, progress, start)
 
 
-def _automatic(problem, tol, workers, progress):
+def _automatic(problem, tol, workers, progress, start):
     """Multigrid where it can be used and converges, else the assembled path."""
     from homog import multigrid
 
     if not multigrid.fits(problem):
-        return _assembled(problem, tol, workers, progress)
+        return _assembled(problem, tol, workers, progress, start)
     try:
-        return _solve(problem, multigrid, (tol, PATIENCE), workers, progress)
+        return _solve(problem, multigrid, (tol, PATIENCE), workers, progress, start)
     except ConvergenceError:
-        return _assembled(problem, tol, workers, progress)
+        return _assembled(problem, tol, workers, progress, start)
 
 
-def _assembled(problem, tol, workers, progress):
+def _assembled(problem, tol, workers, progress, start):
     from homog import amg  # late: pyamg is large
 
-    return _solve(problem, amg, (tol, LIMIT), workers, progress)
+    return _solve(problem, amg, (tol, LIMIT), workers, progress, start)
 
 
 class _Team:
@@ -94,7 +96,7 @@ class _Team:
         self.problem, self.method, self.workers = problem, method, workers
         self.system = None
 
-    def task(self, batch, **goal):
+    def task(self, batch, start, **goal):
         """Function that solves a batch; it returns the system and the solution."""
         system = self.system
         if system is None or not _same_conditions(self.problem, system.loads, batch):
@@ -102,14 +104,15 @@ class _Team:
         energy = self.problem.affine_energy
         affine = system.energies([energy[load, load] for load in batch])
         loads = system.pack(self.problem.forces(load) for load in batch)
-        return partial(_solved, system, batch, loads, Accuracy(affine, **goal))
+        first = system.pack(start[load] for load in batch) if start else None
+        return partial(_solved, system, batch, loads, Accuracy(affine, **goal), first)
 
 
-def _solved(system, batch, loads, accuracy):
-    return batch, system, conjugate_gradients(system, loads, accuracy)
+def _solved(system, batch, loads, accuracy, first):
+    return batch, system, conjugate_gradients(system, loads, accuracy, first)
 
 
-def _solve(problem, method, target, workers, progress):
+def _solve(problem, method, target, workers, progress, start):
     """Solve batches in rounds; what a round knows of C are the results of the rounds before.
 
     So it changes nothing but the time whether the batches of a round are solved at once, each
@@ -126,7 +129,7 @@ def _solve(problem, method, target, workers, progress):
             team = n % len(teams)
             report = _share(progress, n, count) if team == 0 else partial(_listen, workers.stopped)
             goal = {"tol": tol, "progress": report, "largest": largest, "limit": limit}
-            yield teams[team].task(batches[n], **goal)
+            yield teams[team].task(batches[n], start, **goal)
 
     solutions, entries, iterations, residuals = {}, {}, {}, {}
     largest, error = 0.0, 0.0
