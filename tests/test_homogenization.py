@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import (
     GENERATORS,
+    UNITS,
     cell_problem,
     signed_permutations,
     symmetric_factor,
@@ -475,3 +476,24 @@ def test_an_error_beyond_the_tolerance_is_never_returned(triclinic, aluminium, m
     monkeypatch.setattr(homogenization, "solve", careless)
     with pytest.raises(ConvergenceError, match="C is known to"):
         homogenize(triclinic, aluminium)
+
+
+@pytest.mark.parametrize("method", ["multigrid", "amg"])
+def test_a_start_that_is_near_spares_iterations_and_changes_nothing(method):
+    near, there = Isotropic(1.0, 0.33), Isotropic(1.1, 0.34)
+    triclinic = np.random.default_rng(0).random((16, 8, 24)) < 0.7
+    for voxels in (triclinic, np.load(UNITS / "octet.npy")[::2, ::2, ::2]):
+        found = homogenize(voxels, near, method=method, fields=True)
+        cold = homogenize(voxels, there, method=method)
+        warm = homogenize(voxels, there, method=method, start=found.fields)
+        exact = homogenize(voxels, there, method=method, tol=1e-11)
+        assert sum(warm.solver.iterations) < sum(cold.solver.iterations)
+        assert largest_error(warm.C, exact.C) < 1e-6
+        assert largest_error(warm.dC_dnu, exact.dC_dnu) < 1e-3
+
+
+def test_a_start_of_another_shape_is_left_out(triclinic):
+    solid = Isotropic(1.0, 0.33)
+    other = homogenize(triclinic.transpose(2, 0, 1), solid, fields=True).fields
+    C = homogenize(triclinic, solid).C
+    assert np.array_equal(homogenize(triclinic, solid, start=other).C, C)
