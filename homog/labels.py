@@ -2,7 +2,7 @@
 
 A label at the nominal solid comes with one at a solid of the unit's own, whose E and nu scatter
 around the nominal ones. That one is solved too: to first order in nu it would be off by up to
-2e-3 where E and nu lie three standard deviations of 1 % away (benchmarks/scatter.py).
+2.4e-3 where nu lies three standard deviations of 1 % away (benchmarks/scatter.py).
 """
 
 import hashlib
