@@ -120,12 +120,14 @@ def draw_unit(axes, voxels, colour, blur=1.2, refinement=2):
     blur, refinement
         See ``surface``.
     """
-    vertices, faces = surface(voxels, blur, refinement)
-    colours = shade(vertices, faces, voxels, colour)
-    # edges in the colour of the face hide the seams between triangles
-    axes.add_collection3d(
-        Poly3DCollection(vertices[faces], facecolors=colours, edgecolors=colours, linewidths=0.3)
-    )
+    if voxels.any():
+        vertices, faces = surface(voxels, blur, refinement)
+        colours = shade(vertices, faces, voxels, colour)
+        triangles = vertices[faces]
+        # edges in the colour of the face hide the seams between triangles
+        axes.add_collection3d(
+            Poly3DCollection(triangles, facecolors=colours, edgecolors=colours, linewidths=0.3)
+        )
     nx, ny, nz = voxels.shape
     axes.set(xlim=(0, nx), ylim=(0, ny), zlim=(0, nz))
     axes.set_box_aspect(voxels.shape, zoom=1.12)

@@ -1,14 +1,18 @@
 """Units, materials and reference data that several tests share."""
 
+import signal
 from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from homog import cli
 from homog.cell_problem import CellProblem, reduced_factor
+from homog.dataset import write_dataset
 from homog.material import Isotropic
 from homog.symmetry import NO_SYMMETRY, Symmetry, mirror, reduction
+from homog.units.sampling import Plan, cells_of, sample
 
 ROOT = Path(__file__).parents[1]
 UNITS = ROOT / "examples" / "units"
@@ -43,6 +47,26 @@ def reference():
     return REFERENCE
 
 
+@pytest.fixture(scope="session")
+def plan():
+    """Of the units in ``cells`` and ``units_file``."""
+    return Plan(count=12, seed=3, resolution=20)
+
+
+@pytest.fixture(scope="session")
+def cells(plan):
+    """Generated cubic cells, as they are stored."""
+    return cells_of(sample(plan), plan)
+
+
+@pytest.fixture(scope="session")
+def units_file(cells, tmp_path_factory):
+    """A dataset file of 12 generated units, which no test may change."""
+    path = tmp_path_factory.mktemp("dataset") / "units.h5"
+    write_dataset(path, cells)
+    return path
+
+
 @pytest.fixture
 def aluminium():
     return Isotropic(E=70e3, nu=0.33)
@@ -53,6 +77,34 @@ def triclinic():
     """Well connected cell without any symmetry, 6 x 7 x 8."""
     rng = np.random.default_rng(7)
     return rng.random((6, 7, 8)) < 0.7
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments):
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as done:
+            code = done.code
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        return code or 0, *capsys.readouterr()
+
+    return call
+
+
+def assert_refused(outcome, code, *words):
+    """Nothing on stdout, one line on stderr that holds the words, no traceback."""
+    found, out, err = outcome
+    assert found == code, err
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("homog: ")
+    for word in words:
+        assert word in err
 
 
 def signed_permutations():
@@ -98,3 +150,8 @@ def cell_problem(factor, material=None, group=NO_SYMMETRY):
     stiffness = (material or Isotropic(1.0, 0.3)).stiffness
     half = reduced_factor(factor, reduced.mirrored)
     return CellProblem(half, stiffness, np.ones(3, dtype=bool), reduced)
+
+
+def heed_interrupts():
+    """For a new process: a shell that runs the tests in the background has them ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

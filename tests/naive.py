@@ -219,3 +219,26 @@ def spans(labels, corners):
                 elif labels[other] == labels[start]:
                     out[labels[start]] |= reached != cells[other]
     return out
+
+
+def opened(solid, diameter):
+    """What balls of a diameter reach that stay within the solid of a periodic cell."""
+    middle, out = (diameter - 1) / 2, np.zeros_like(solid)
+    ball = [
+        step
+        for step in product(range(diameter), repeat=3)
+        if sum((n - middle) ** 2 for n in step) <= diameter**2 / 4
+    ]
+    for start in np.ndindex(solid.shape):
+        reached = [tuple(np.mod(np.add(start, step), solid.shape)) for step in ball]
+        if all(solid[voxel] for voxel in reached):
+            for voxel in reached:
+                out[voxel] = True
+    return out
+
+
+def difference(first, second):
+    """Part of the union of two cells that only one of them has; 0 for two empty ones."""
+    pairs = list(zip(first.ravel().tolist(), second.ravel().tolist(), strict=True))
+    union = sum(a or b for a, b in pairs)
+    return sum(a != b for a, b in pairs) / max(union, 1)

@@ -6,9 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from homog.cell import components, load_path, validated_voxels
+from homog.cell import (
+    carries_mirrored,
+    components,
+    is_open,
+    is_open_mirrored,
+    load_path,
+    pieces,
+    validated_voxels,
+)
 from homog.errors import DataError, ParameterError
 from homog.symmetry import symmetry
+from homog.units import tetrahedron
+from homog.units.family import unfold
 
 small_cells = arrays(bool, st.tuples(*[st.integers(1, 5)] * 3))
 
@@ -140,3 +150,38 @@ def test_threshold_does_not_excuse_nan_or_negative_values():
     for value in (np.nan, -0.5):
         with pytest.raises(DataError):
             validated_voxels(np.full((2, 2, 2), value), 0.5)
+
+
+@pytest.mark.parametrize("half", [1, 2, 3, 4, 6])
+def test_octants_with_mirrors_tell_what_their_cells_do(half):
+    outcomes = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        values = rng.random(len(tetrahedron.points(2 * half)))
+        octant = tetrahedron.octant(values < rng.random(), 2 * half)
+        cell = unfold(octant)
+        spans = components(cell).spans
+        carries = len(spans) == 1 and bool(spans.all())
+        connected, spanning = carries_mirrored(octant)
+        assert (connected and spanning) == carries
+        assert is_open_mirrored(octant) == is_open(cell)
+        outcomes |= {(carries, "carries"), (is_open(cell), "open")}
+    assert len(outcomes) == 4
+
+
+@pytest.mark.parametrize("half", [2, 3, 5])
+def test_openness_needs_no_permutations(half):
+    for seed in range(40):
+        octant = np.random.default_rng(seed).random((half, half, half)) < 0.5
+        assert is_open_mirrored(octant) == is_open(unfold(octant))
+
+
+def test_pieces_are_not_continued_across_the_faces_of_the_box():
+    cell = np.zeros((4, 4, 4), dtype=bool)
+    cell[0, 0], cell[3, 0], cell[2, 2, 2] = True, True, True
+    labels, count = pieces(cell)
+    assert count == 3
+    assert len(components(cell).spans) == 2  # through the periodic face
+    np.testing.assert_array_equal(labels > 0, cell)
+    assert len({labels[0, 0, 0], labels[3, 0, 0], labels[2, 2, 2]}) == 3
+    assert len(set(labels[0, 0])) == 1

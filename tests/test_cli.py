@@ -9,28 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, assert_refused, heed_interrupts
 
 from homog import cli, homogenization
 
 SOLID = ["--E", "70e3", "--nu", "0.33"]
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as done:
-            code = done.code
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-        return code or 0, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
@@ -44,20 +27,8 @@ def unit(tmp_path):
 def homog(*arguments, **options):
     """Start the command line as a process of its own."""
     command = [sys.executable, "-m", "homog", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, **options
-    )
-
-
-def assert_refused(outcome, code, *words):
-    """Nothing on stdout, one line on stderr that holds the words, no traceback."""
-    found, out, err = outcome
-    assert found == code, err
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("homog: ")
-    for word in words:
-        assert word in err
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, preexec_fn=heed_interrupts, **pipes, **options)
 
 
 def test_table_shows_the_constants_first(run, unit):
@@ -340,7 +311,7 @@ def test_every_spelling_of_a_file_gives_the_same_digits(run, unit, tmp_path):
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
 def test_signals_end_a_solve_within_two_seconds(sent, code, tmp_path):
-    grid = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    grid = np.linspace(0, 2 * np.pi, 128, endpoint=False)
     x, y, z = np.meshgrid(grid, grid, grid, indexing="ij")
     np.save(tmp_path / "cell.npy", np.cos(x) + np.cos(y) + np.cos(z) < 0)
     process = homog("solve", tmp_path / "cell.npy", *SOLID, "--tol", "1e-12", "--threads", 1)

@@ -34,7 +34,7 @@ def test_there_are_examples():
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/python.md", "docs/units.md"])
 def test_python_in_the_documents_prints_what_stands_below_it(name, monkeypatch):
     blocks = CODE_AND_OUTPUT.findall((ROOT / name).read_text())
     assert blocks

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import heed_interrupts
 
 from homog import DataError, Dataset, Isotropic, ParameterError, files, homogenize, labelling
 from homog.cluster import dask_engine
@@ -352,7 +353,8 @@ def test_an_interrupt_keeps_what_is_done(many, tmp_path, number, code):
     path = tmp_path / "labelled.h5"
     command = [sys.executable, "-m", "homog", "label", str(units), "-o", str(path)]
     command += ["--E", "70e3", "--nu", "0.33", "--scatter", "0.01", "--seed", "2"]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command, preexec_fn=heed_interrupts, **pipes)
     while not Path(f"{path}.shards").exists():
         time.sleep(0.05)
     time.sleep(1.0)  # the workers are starting, or have just begun
