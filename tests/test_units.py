@@ -316,3 +316,22 @@ def test_level_of_a_skeleton_is_half_the_thickness_in_edges_of_the_cell():
 def test_cells_that_cannot_be_made_are_refused(arguments, match):
     with pytest.raises(ParameterError, match=match):
         unit_cell(*arguments)
+
+
+def test_values_that_differ_by_rounding_stay_together():
+    resolution = 8
+    values = np.round(np.random.default_rng(0).random(len(tetrahedron.points(resolution))), 1)
+    noisy = values * (1 + 1e-14 * np.random.default_rng(1).standard_normal(values.shape))
+    for aim in np.linspace(0.05, 0.95, 19):
+        level = level_of(noisy, aim, resolution)
+        solid = noisy <= level
+        assert not set(values[solid]) & set(values[~solid])
+        weights = tetrahedron.multiplicity(resolution)
+        fractions = [weights[values <= v].sum() / weights.sum() for v in np.unique(values)[:-1]]
+        missed = abs(weights[solid].sum() / weights.sum() - aim)
+        assert missed == pytest.approx(min(abs(np.array(fractions) - aim)))
+
+
+def test_a_field_that_is_the_same_everywhere_has_no_level():
+    with pytest.raises(ParameterError, match="the same everywhere"):
+        level_of(np.ones(len(tetrahedron.points(8))), 0.3, 8)

@@ -8,6 +8,8 @@ import numpy as np
 from homog.errors import ParameterError
 from homog.units import tetrahedron
 
+TIED = 1e-9  # of the range of a field: values closer than that differ by rounding
+
 
 @dataclass(frozen=True)
 class Family:
@@ -70,6 +72,8 @@ class Family:
 def level_of(values, volume_fraction, resolution):
     """Level at which a field gives the volume fraction that comes nearest.
 
+    Points whose values differ by rounding alone stay together.
+
     Parameters
     ----------
     values : (m,) array
@@ -82,15 +86,21 @@ def level_of(values, volume_fraction, resolution):
     -------
     float
         Halfway between two values of the field, so that rounding decides nothing.
+
+    Raises
+    ------
+    ParameterError
+        If the field is the same everywhere.
     """
     order = np.argsort(values, kind="stable")
+    values = values[order]
     solid = np.cumsum(tetrahedron.multiplicity(resolution)[order])
-    target = volume_fraction * solid[-1]
-    last = int(np.searchsorted(solid, target))
-    if last > 0 and target - solid[last - 1] < solid[last] - target:
-        last -= 1
-    last = min(last, len(order) - 2)
-    return float((values[order[last]] + values[order[last + 1]]) / 2)
+    apart = np.diff(values) > TIED * (values[-1] - values[0])
+    ends = np.flatnonzero(apart)
+    if not len(ends):
+        raise ParameterError("the field is the same everywhere; no level divides it")
+    best = ends[np.argmin(np.abs(solid[ends] - volume_fraction * solid[-1]))]
+    return float((values[best] + values[best + 1]) / 2)
 
 
 def unfold(octant):
