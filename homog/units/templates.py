@@ -26,13 +26,18 @@ from homog.units.skeleton import bar_distance, plate_distance
 from homog.units.tetrahedron import CORNERS, POINTS
 
 # Templates by what they are for. CLOSED are the planes {100}, {110} and {111} and their sums,
-# HALF_OPEN the same with a hole where a corner was. The others were chosen among 2,600 random
-# ones by the properties of three units each: the auxetics with the most units of negative
-# Poisson's ratio, the rest to lie far apart in Poisson's ratio, K relative to its bound, and
-# anisotropy.
+# RIBBED the same with bars (plates alone have few thicknesses in voxels), HALF_OPEN the same with a
+# hole where a corner was. The others were chosen among 2,600 random ones by the properties of
+# three units each: the auxetics with the most units of negative Poisson's ratio, the rest to lie
+# far apart in Poisson's ratio, K relative to its bound, and anisotropy.
 CLOSED = """
     a-b-d, a-c-d, b-c-d, b-c-d a-b-d, b-c-d a-c-d, b-e-f b-d-e, a-b-c b-e-f b-d-e,
     a-c-d b-e-f b-d-e, b-c-d b-e-f b-d-e
+"""
+RIBBED = """
+    a-c-d a-c, a-c-d c-d, a-c-d a-d, a-c-d b-c, a-c-d abd-b, a-c-d ab-c, a-b-d a-b, a-b-d b-d,
+    a-b-d a-d, a-b-d ab-ad, b-e-f b-d-e b-d, b-e-f b-d-e a-b, b-e-f b-d-e abc-c,
+    b-c-d a-b-d a-d, b-c-d a-c-d a-c
 """
 HALF_OPEN = """
     bc-c-d-bd, bd-b-c-cd, bc-b-d-cd, ac-c-d-ad, ac-a-d-cd, ad-a-c-cd, ab-b-d-ad, ab-a-d-bd,
@@ -75,7 +80,7 @@ _PART = f"{_NODE}(?:-{_NODE}){{1,3}}"
 def families():
     """All templates that are sampled, as a list of ``Family``."""
     plain = [name for group in (CLOSED, PLATES, STRUTS) for name in _names(group)]
-    often = [name for group in (HALF_OPEN, AUXETIC) for name in _names(group)]
+    often = [name for group in (RIBBED, HALF_OPEN, AUXETIC) for name in _names(group)]
     return [*map(template, plain), *(template(name, OFTEN) for name in often)]
 
 
