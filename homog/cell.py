@@ -99,10 +99,7 @@ def components(solid, corners=False):
     _join(labels, forest, FACES)
     if corners:
         _join(labels, forest, HINGES)
-    roots = _roots(forest)
-    number = np.zeros(len(forest.parent), dtype=np.int32)
-    number[roots] = np.arange(1, len(roots) + 1)
-    return Components(np.take(number[forest.parent], labels), forest.spans[roots])
+    return Components(_numbered(labels, forest), forest.spans[_roots(forest)])
 
 
 def pieces(solid):
@@ -119,10 +116,7 @@ def pieces(solid):
     count : int
     """
     labels, forest = _labelled(solid)
-    roots = _roots(forest)
-    number = np.zeros(len(forest.parent), dtype=np.int32)
-    number[roots] = np.arange(1, len(roots) + 1)
-    return number[labels], len(roots)
+    return _numbered(labels, forest), len(_roots(forest))
 
 
 def carries_mirrored(octant):
@@ -174,6 +168,14 @@ def _join(labels, forest, steps):
     """Join what voxels have contact in the directions ``steps``."""
     component_kernels.join_contacts(labels, steps, forest)
     component_kernels.flatten(forest)
+
+
+def _numbered(labels, forest):
+    """Labels that count the trees from 1 on, in the order of their roots."""
+    roots = _roots(forest)
+    number = np.zeros(len(forest.parent), dtype=np.int32)
+    number[roots] = np.arange(1, len(roots) + 1)
+    return np.take(number[forest.parent], labels)
 
 
 def _roots(forest):

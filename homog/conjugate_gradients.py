@@ -129,12 +129,12 @@ def conjugate_gradients(system, loads, accuracy, start=None):
     x, r = start, loads
     if start is not None:
         r = system.residual(x, loads)
-        run.energy = accuracy.affine - system.dot(x, loads) - system.dot(x, r)
+        run.energy = _energy(system, (x, r), loads, accuracy)
     for _ in range(RESTARTS):
         step, recursive = _iterate(system, r, accuracy, run)
         x = step if x is None else x + step.astype(loads.dtype)
         r = system.residual(x, loads)
-        run.energy = accuracy.affine - system.dot(x, loads) - system.dot(x, r)  # free of rounding
+        run.energy = _energy(system, (x, r), loads, accuracy)  # free of rounding
         run.done = run.done and _accurate(run, accuracy)
         if run.done and _trusted(system, loads, r, recursive):
             return _solution(system, loads, (x, r), run)
@@ -142,6 +142,12 @@ def conjugate_gradients(system, loads, accuracy, start=None):
         "rounding errors spoil the solution; allow a larger tol, or remove mechanisms (parts that "
         "hang by edges or corners) from the cell"
     )
+
+
+def _energy(system, reached, loads, accuracy):
+    """Energy of each load at displacements ``x`` with the residual ``r``."""
+    x, r = reached
+    return accuracy.affine - system.dot(x, loads) - system.dot(x, r)
 
 
 @dataclass

@@ -259,6 +259,12 @@ class Dataset:
         """A column of ``COLUMNS``, (n, ...) array."""
         return _rows_of(self._file[name], self._rows)
 
+    def cells(self):
+        """What is stored besides labels, as ``Cells``."""
+        columns = {name: self.column(name) for name in COLUMNS if name != "hash"}
+        packed = self.packed(slice(None))
+        return Cells(packed, self.shape, self.cubic, columns, self.families, self.origin)
+
     @property
     def volume_fraction(self):
         """Volume fraction of the solid, (n,) array."""

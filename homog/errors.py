@@ -1,5 +1,7 @@
 """What can go wrong, as the library says it; the command line turns it into exit codes."""
 
+from contextlib import contextmanager
+
 
 class HomogError(Exception):
     """Base of every error that homog raises on purpose."""
@@ -23,3 +25,12 @@ class ConvergenceError(HomogError, RuntimeError):
     """The solver did not reach its tolerance; no number is returned (exit code 4)."""
 
     exit_code = 4
+
+
+@contextmanager
+def naming(path):
+    """Errors within name the file that they are about."""
+    try:
+        yield
+    except HomogError as error:
+        raise type(error)(f"{path}: {error}") from error

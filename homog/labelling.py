@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from homog.dataset import Cells, Dataset, unpack, write_dataset
+from homog.dataset import Dataset, unpack, write_dataset
 from homog.errors import DataError, ParameterError
 from homog.labels import FAILED, empty_row, label
 from homog.shards import Shards, locked
@@ -102,16 +102,10 @@ def label_dataset(path, output, settings, engine, job=Job(), force=False, progre
         with locked(shards.folder / f"lock.{job.index}.{job.count}"):
             shards.prepare(force)
             labelled, failed = _run(dataset, shards, settings, (engine, job), progress)
-    missing = len_of(path) - len(shards.done())
+        missing = len(dataset) - len(shards.done())
     if missing == 0:
         merge(path, output, settings)
     return Outcome(labelled, failed, missing)
-
-
-def len_of(path):
-    """Number of units of a dataset file."""
-    with Dataset(path) as dataset:
-        return len(dataset)
 
 
 def merge(path, output, settings):
@@ -127,21 +121,8 @@ def merge(path, output, settings):
         collected = shards.collected(len(dataset))
         attributes = {name: value for name, value in asdict(settings).items() if name != "cubic"}
         groups = {name: (attributes, columns) for name, columns in collected.items()}
-        write_dataset(output, cells_of(dataset), groups, partial(_check_written, collected))
+        write_dataset(output, dataset.cells(), groups, partial(_check_written, collected))
     shards.remove()
-
-
-def cells_of(dataset):
-    """What a dataset holds besides labels, as ``Cells``."""
-    names = ("volume_fraction", "smallest_feature", "open_cell", "family", "level", "parameters")
-    return Cells(
-        packed=dataset.packed(slice(None)),
-        shape=dataset.shape,
-        cubic=dataset.cubic,
-        columns={name: dataset.column(name) for name in names},
-        families=dataset.families,
-        origin=dataset.origin,
-    )
 
 
 def _check_written(collected, path):

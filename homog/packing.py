@@ -4,7 +4,7 @@ import numpy as np
 
 from homog.cell import is_open, validated_voxels
 from homog.dataset import Cells, pack
-from homog.errors import DataError, HomogError
+from homog.errors import DataError, naming
 from homog.formats import check_memory, read_array
 from homog.symmetry import symmetry
 from homog.thickness import smallest_feature
@@ -35,10 +35,8 @@ def packed_files(paths, threshold=None, progress=None):
     """
     cells = []
     for path in paths:
-        try:
+        with naming(path):
             cells.append(validated_voxels(read_array(path), threshold))
-        except HomogError as error:
-            raise type(error)(f"{path}: {error}") from error
         if cells[-1].shape != cells[0].shape:
             raise DataError(
                 f"{path}: shape {cells[-1].shape} differs from {cells[0].shape} of {paths[0]}; "

@@ -38,14 +38,13 @@ class Shards:
         self.columns = columns(settings)
 
     def prepare(self, discard=False):
-        """Make the folder; refuse shards of other cells or settings, or remove them.
+        """Refuse shards of other cells or settings, or remove them.
 
         Raises
         ------
         ParameterError
             If there are some.
         """
-        self.folder.mkdir(exist_ok=True)
         foreign = [path for path in self._files("*") if not path.name.startswith(self.key)]
         if foreign and not discard:
             raise ParameterError(
@@ -54,9 +53,6 @@ class Shards:
             )
         for path in foreign:
             path.unlink()
-        for path in self.folder.glob(".*"):  # what a killed run was writing
-            if path.name.startswith(f".{self.key}"):
-                path.unlink(missing_ok=True)
 
     def write(self, rows, labels):
         """Store the labels of units.

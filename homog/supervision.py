@@ -109,7 +109,9 @@ class Supervisor:
             yield from self._buried(worker, waiting, attempts)
             return
         worker.heard = time.monotonic()
-        yield worker.task.pop(0), result, None
+        part = worker.task.pop(0)
+        attempts.pop(id(part), None)  # another part may get the number
+        yield part, result, None
 
     def _buried(self, worker, waiting, attempts):
         """Replace a dead worker; the part it died of is tried again, or has failed."""
@@ -117,12 +119,12 @@ class Supervisor:
         self._workers[place] = self._replaced(worker)
         code = worker.process.exitcode
         part, rest = worker.task[0], worker.task[1:]
-        attempts[id(part)] = attempts.get(id(part), 0) + 1  # parts stay alive as long as retried
-        if attempts[id(part)] < RETRIES:
-            rest = [part, *rest]
+        died = attempts.pop(id(part), 0) + 1
+        if died < RETRIES:
+            attempts[id(part)], rest = died, [part, *rest]
         if rest:
             waiting.append(rest)
-        if attempts[id(part)] >= RETRIES:
+        if died == RETRIES:
             why = f"signal {-code}" if code < 0 else f"exit code {code}"
             yield part, None, f"its process died {RETRIES} times ({why}), or took too long"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, assert_refused, heed_interrupts
 
-from homog import cli, homogenization
+from homog import homogenization, terminal
 
 SOLID = ["--E", "70e3", "--nu", "0.33"]
 
@@ -361,7 +361,7 @@ def test_read_only_installation_without_a_home_folder(unit, tmp_path):
 
 def test_progress_bar_never_goes_back(capsys):
     """And prints nothing where stderr is no terminal."""
-    with cli._progress_bar("unit") as progress:
+    with terminal.progress_bar("unit") as progress:
         progress(0.5)
         progress(0.25)  # never goes back
         progress(1.0)

@@ -128,10 +128,9 @@ def _cut_corners(parts):
     bounds = {}
     for plate in parts:
         ends = [node for node in plate if len(node) == 2]
-        if len(plate) == 4 and len(ends) == 2:
-            shared = set(ends[0]) & set(ends[1])
-            for node in ends if len(shared) == 1 else ():
-                (corner,) = shared
+        shared = set.intersection(*map(set, ends)) if len(plate) == 4 and len(ends) == 2 else ()
+        for corner in shared:  # one, as the ends differ
+            for node in ends:
                 bounds[f"{node}.1"] = (0.5, 0.9) if node[0] == corner else (0.1, 0.5)
     return bounds
 

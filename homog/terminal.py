@@ -1,0 +1,89 @@
+"""What commands share: options, lines of output, and bars that show progress."""
+
+import os
+import sys
+from contextlib import contextmanager
+
+import click
+
+YOUNG = click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
+POISSON = click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
+FORCE = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+OUTPUT = click.option("-o", "--output", type=click.Path(), required=True, help="File to write.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes.  [default: all processors]"
+)
+
+
+def tol_option(default):
+    """Option for the accuracy of C."""
+    return click.option(
+        "--tol",
+        type=click.FloatRange(1e-13, 1, max_open=True),
+        default=default,
+        show_default=True,
+        help="Allowed error of C, relative to its largest entry.",
+    )
+
+
+def worker_count(workers):
+    from homog.threads import available_threads
+
+    return workers or available_threads()
+
+
+def show(text):
+    """To stdout; leaves quietly if nobody reads it any more."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def complain(message):
+    """One line on stderr."""
+    click.echo(f"homog: {' '.join(str(message).split())}", err=True)
+
+
+@contextmanager
+def progress_bar(label):
+    """Yield a function of the fraction done; a bar appears after two seconds on a terminal."""
+    from tqdm import tqdm
+
+    layout = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1.0, desc=label, delay=2, leave=False, bar_format=layout, disable=None) as bar:
+        yield lambda fraction: bar.update(max(0.0, fraction - bar.n))
+
+
+@contextmanager
+def counter(label, total):
+    """Yield a function to call for each of ``total`` things; a bar appears on a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=label, delay=1, leave=False, disable=None) as bar:
+        yield lambda: bar.update()
+
+
+@contextmanager
+def label_bar():
+    """Yield a function that takes the number of units, then each unit's labels."""
+    from tqdm import tqdm
+
+    with tqdm(desc="labels", unit=" units", delay=1, leave=False, disable=None) as bar:
+        failed = 0
+
+        def progress(row):
+            nonlocal failed
+            if isinstance(row, int):
+                bar.reset(row)
+                return
+            failed += int(row["labels"]["status"] != 0)
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+
+        try:
+            yield progress
+        except (KeyboardInterrupt, SystemExit):
+            complain(f"stopped after {bar.n} units, which are kept; the same command continues")
+            raise
