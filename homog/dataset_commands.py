@@ -265,8 +265,8 @@ def label(dataset, output, workers, dask, scheduler, array, merge, dry_run, forc
         raise ParameterError(f"{output}: output and input are one file; name another output")
     check_output(output, force)
     with naming(dataset), Dataset(dataset) as units:
-        settings = Settings(**settings, cubic=units.cubic)
-        count = len(units)
+        cubic, count = units.cubic, len(units)
+    settings = Settings(**settings, cubic=cubic)
     if dry_run:
         rate = labelling.measured_rate(dataset, settings)
         show(labelling.estimate(rate, count, worker_count(workers)))
