@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from homog.dataset import Dataset, unpack, write_dataset
-from homog.errors import DataError, ParameterError
+from homog.errors import DataError, HomogError, ParameterError
 from homog.labels import FAILED, empty_row, label
 from homog.shards import Shards, locked
 from homog.supervision import Supervisor
@@ -102,10 +102,7 @@ def label_dataset(path, output, settings, engine, job=Job(), force=False, progre
         with locked(shards.folder / f"lock.{job.index}.{job.count}"):
             shards.prepare(force)
             labelled, failed = _run(dataset, shards, settings, (engine, job), progress)
-        missing = len(dataset) - len(shards.done())
-    if missing == 0:
-        merge(path, output, settings)
-    return Outcome(labelled, failed, missing)
+        return Outcome(labelled, failed, _merged(dataset, shards, output, settings))
 
 
 def merge(path, output, settings):
@@ -118,10 +115,48 @@ def merge(path, output, settings):
     """
     with Dataset(path) as dataset:
         shards = Shards(output, settings.key(dataset.column("hash")), settings)
-        collected = shards.collected(len(dataset))
-        attributes = {name: value for name, value in asdict(settings).items() if name != "cubic"}
-        groups = {name: (attributes, columns) for name, columns in collected.items()}
-        write_dataset(output, dataset.cells(), groups, partial(_check_written, collected))
+        missing = _merged(dataset, shards, output, settings)
+    if missing:
+        raise DataError(
+            f"{missing} of {len(dataset)} units have no labels yet; run homog label again to finish"
+        )
+
+
+def _merged(dataset, shards, output, settings):
+    """Number of units without labels; if all have some, they are put together.
+
+    Jobs that end at the same moment take turns: the first merges, and the others find it done.
+    """
+    with shards.merging():
+        done = shards.done()
+        if not done and _is_written(dataset, output, settings):
+            return 0
+        if len(done) == len(dataset):
+            _write(dataset, shards, output, settings)
+        return len(dataset) - len(done)
+
+
+def _is_written(dataset, output, settings):
+    """Whether the output holds the labels of these units by these settings."""
+    try:
+        with Dataset(output) as found:
+            attributes = found.labels.attributes
+            same_units = np.array_equal(found.column("hash"), dataset.column("hash"))
+    except HomogError:  # no such file, or another one
+        return False
+    return same_units and attributes == _attributes(settings)
+
+
+def _attributes(settings):
+    """Settings as attributes of a group of labels."""
+    return {name: value for name, value in asdict(settings).items() if name != "cubic"}
+
+
+def _write(dataset, shards, output, settings):
+    """The dataset with the labels of its shards, checked; the shards are removed."""
+    collected = shards.collected(len(dataset))
+    groups = {name: (_attributes(settings), columns) for name, columns in collected.items()}
+    write_dataset(output, dataset.cells(), groups, partial(_check_written, collected))
     shards.remove()
 
 

@@ -8,9 +8,8 @@ shards hold; there is no other record that could disagree with them.
 import fcntl
 import io
 import os
-import shutil
 import zipfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +78,7 @@ class Shards:
         return {int(row) for path in self._files(f"{self.key}*") for row in _rows(path)}
 
     def collected(self, count):
-        """Columns of all units.
+        """Columns of all units, none of which may be missing.
 
         Parameters
         ----------
@@ -90,34 +89,33 @@ class Shards:
         -------
         dict
             ``{group: {name: (count, ...) array}}``
-
-        Raises
-        ------
-        DataError
-            If some are missing.
         """
         out = {
             group: {name: np.zeros((count, *shape), dtype) for name, (dtype, shape) in of.items()}
             for group, of in self.columns.items()
         }
-        missing = np.ones(count, bool)
         for path in sorted(self._files(f"{self.key}*")):
             with np.load(path, allow_pickle=False) as shard:
                 rows = shard["rows"]
-                missing[rows] = False
                 for group, names in out.items():
                     for name, column in names.items():
                         column[rows] = shard[f"{group}.{name}"]
-        if missing.any():
-            raise DataError(
-                f"{missing.sum()} of {count} units have no labels yet, the first is "
-                f"{np.argmax(missing)}; run homog label again to finish"
-            )
         return out
+
+    @contextmanager
+    def merging(self):
+        """Wait until no other run merges, and keep others from it."""
+        with ExitStack() as stack:
+            with suppress(FileNotFoundError):  # no folder: another run has merged, or none began
+                stack.enter_context(locked(self.folder / "lock.merge", wait=True))
+            yield
 
     def remove(self):
         """Remove the folder and all in it."""
-        shutil.rmtree(self.folder)
+        for path in self.folder.iterdir():
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # NFS keeps what a run that waits has open
+            self.folder.rmdir()
 
     def _files(self, pattern):
         return self.folder.glob(f"{pattern}.npz")
@@ -133,18 +131,24 @@ def _rows(path):
 
 
 @contextmanager
-def locked(path):
+def locked(path, wait=False):
     """Hold a lock while a run writes; the system lets go of it when a process dies.
+
+    Parameters
+    ----------
+    path : str or Path
+    wait : bool
+        For another process that holds it.
 
     Raises
     ------
     ParameterError
-        If another process holds it.
+        If another process holds it and is not waited for.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise ParameterError(
                 f"another run is writing this output ({path}); wait for it or stop it"

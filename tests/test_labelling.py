@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -129,6 +131,35 @@ def test_jobs_of_an_array_add_up(units, tmp_path, undisturbed):
     assert label_dataset(units, path, SETTINGS, serial, Job(1, 2)).missing == 0
     assert contents(path) == undisturbed
     assert not Path(f"{path}.shards").exists()
+
+
+def test_jobs_that_end_at_the_same_moment_merge_once(units, tmp_path, undisturbed, monkeypatch):
+    path, together, written = tmp_path / "labelled.h5", Barrier(2, timeout=60), []
+
+    def ending_together(function, tasks):
+        yield from serial(function, tasks)
+        together.wait()
+
+    def slowly_written(*arguments):
+        written.append(arguments)
+        time.sleep(0.5)  # so that the other has to wait
+        write_dataset(*arguments)
+
+    monkeypatch.setattr(labelling, "SHARD", 1)
+    monkeypatch.setattr(labelling, "write_dataset", slowly_written)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(label_dataset, units, path, SETTINGS, ending_together, Job(n, 2))
+            for n in (0, 1)
+        ]
+        assert [run.result().missing for run in runs] == [0, 0]
+    assert len(written) == 1
+    assert contents(path) == undisturbed
+    assert not Path(f"{path}.shards").exists()
+    merge(units, path, SETTINGS)  # as a run does that had to wait: nothing is left to do
+    assert len(written) == 1
+    with pytest.raises(DataError, match="12 of 12 units have no labels yet"):
+        merge(units, path, Settings(71e3, 0.33, 0.01, seed=2))
 
 
 @pytest.mark.parametrize("text", ["2", "2/2", "a/b", "-1/3", "1/0"])
