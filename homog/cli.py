@@ -14,7 +14,7 @@ import click
 from homog import __version__
 from homog.dataset_commands import COMMANDS, ENDINGS, unit_at
 from homog.errors import HomogError, ParameterError
-from homog.terminal import POISSON, YOUNG, complain, progress_bar, show, tol_option
+from homog.terminal import PATH, POISSON, YOUNG, complain, progress_bar, show, tol_option
 
 SOLVE_EXAMPLES = """\b
 Examples:
@@ -38,7 +38,7 @@ def cli(context):
 
 
 @cli.command(epilog=SOLVE_EXAMPLES)
-@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @YOUNG
 @POISSON
 @click.option("--key", help="Name of the array in an .npz file.")

@@ -9,6 +9,7 @@ from homog.errors import ParameterError, naming
 from homog.terminal import (
     FORCE,
     OUTPUT,
+    PATH,
     POISSON,
     WORKERS,
     YOUNG,
@@ -30,7 +31,7 @@ def unit_at(dataset, place):
 
 
 @click.command(epilog="\b\nExample:\n  homog generate units.h5 --count 1000 --seed 1\n")
-@click.argument("output", type=click.Path())
+@click.argument("output", type=PATH)
 @click.option("--count", type=click.IntRange(min=1), required=True, help="Units to generate.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option(
@@ -77,7 +78,7 @@ def _counts(numbers):
 
 
 @click.command(epilog="\b\nExample:\n  homog pack cells/*.npy -o units.h5\n")
-@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @click.option("--threshold", type=float, help="Solid is where the value is at least this.")
 @OUTPUT
 @FORCE
@@ -100,7 +101,7 @@ def pack(files, threshold, output, force):
 
 
 @click.command(epilog="\b\nExample:\n  homog extract units.h5 --index 7 -o unit.npy\n")
-@click.argument("dataset", type=click.Path())
+@click.argument("dataset", type=PATH)
 @click.option("--index", type=int, required=True, help="Unit, from 0 on.")
 @OUTPUT
 @FORCE
@@ -125,7 +126,7 @@ def extract(dataset, index, output, force):
 
 
 @click.command(epilog="\b\nExample:\n  homog check units.h5\n")
-@click.argument("dataset", type=click.Path())
+@click.argument("dataset", type=PATH)
 @WORKERS
 def check(dataset, workers):
     """Verify every unit of a dataset: hash, cubic, connected, spanning, distinct.
@@ -146,7 +147,7 @@ def check(dataset, workers):
 
 
 @click.command(epilog="\b\nExample:\n  homog info units.h5 --properties 200 --E 70e3 --nu 0.33\n")
-@click.argument("dataset", type=click.Path())
+@click.argument("dataset", type=PATH)
 @click.option(
     "--properties", type=click.IntRange(min=1), help="Random units to solve for their properties."
 )
@@ -180,7 +181,7 @@ def info(dataset, properties, E, nu, seed, workers):
 
 
 @click.command(epilog="\b\nExample:\n  homog view units.h5 --sample 48 -o gallery.png\n")
-@click.argument("dataset", type=click.Path())
+@click.argument("dataset", type=PATH)
 @click.option("--sample", type=click.IntRange(min=1), help="Random units.  [default: 24]")
 @click.option("--index", type=int, multiple=True, help="Unit to show; may be repeated.")
 @click.option("--properties", is_flag=True, help="Plot the labels against the volume fraction.")
@@ -230,7 +231,7 @@ Examples:
 
 
 @click.command(epilog=LABEL_EXAMPLES)
-@click.argument("dataset", type=click.Path())
+@click.argument("dataset", type=PATH)
 @OUTPUT
 @YOUNG
 @POISSON
@@ -261,6 +262,7 @@ def label(dataset, output, workers, dask, scheduler, array, merge, dry_run, forc
     from homog.files import check_output
     from homog.labels import Settings
 
+    _check_dataset_name(output)
     if os.path.realpath(dataset) == os.path.realpath(output):
         raise ParameterError(f"{output}: output and input are one file; name another output")
     check_output(output, force)

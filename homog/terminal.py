@@ -6,10 +6,11 @@ from contextlib import contextmanager
 
 import click
 
+PATH = click.Path(readable=False)  # what cannot be read is bad data, and is found on opening
 YOUNG = click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
 POISSON = click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
 FORCE = click.option("--force", is_flag=True, help="Replace the output if it exists.")
-OUTPUT = click.option("-o", "--output", type=click.Path(), required=True, help="File to write.")
+OUTPUT = click.option("-o", "--output", type=PATH, required=True, help="File to write.")
 WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes.  [default: all processors]"
 )

@@ -177,6 +177,7 @@ def test_solve_needs_an_index_for_a_dataset_and_none_for_an_array(run, units_fil
 def commands(path, folder):
     """Each command that reads a dataset."""
     return [
+        ["label", path, "-o", folder / "labelled.h5", *SOLID],
         ["extract", path, "--index", "0", "-o", folder / "unit.npy"],
         ["check", path, "--workers", "1"],
         ["info", path],
@@ -231,6 +232,19 @@ def test_files_that_are_no_dataset(run, folder, copy, kind):
     assert not list(folder.iterdir())
 
 
+def test_files_without_read_permission_are_exit_3(run, folder, copy, tmp_path):
+    cell = tmp_path / "cell.npy"
+    np.save(cell, np.ones((2, 2, 2)))
+    arrays = [["solve", cell, *SOLID], ["pack", cell, "-o", folder / "cells.h5"]]
+    for path, attempts in ((copy, commands(copy, folder)), (cell, arrays)):
+        os.chmod(path, 0)
+        if os.access(path, os.R_OK):
+            pytest.skip("root may read every file")
+        for arguments in attempts:
+            assert_refused(run(*arguments), 3, os.path.basename(path), "no permission to read")
+    assert not list(folder.iterdir())
+
+
 def test_damaged_voxels_are_exit_3(run, folder, copy):
     with h5py.File(copy) as file:
         chunk = file["octants"].id.get_chunk_info(0)
@@ -238,12 +252,12 @@ def test_damaged_voxels_are_exit_3(run, folder, copy):
         stream.seek(chunk.byte_offset + chunk.size // 2)
         stream.write(bytes(8))
     for arguments in commands(copy, folder):
-        if arguments[0] != "info":
+        if arguments[0] not in ("info", "label"):
             assert_refused(run(*arguments), 3, "copy.h5", "'octants' is damaged")
     assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("command", ["generate", "pack", "extract", "view"])
+@pytest.mark.parametrize("command", ["generate", "pack", "extract", "view", "label"])
 def test_outputs_that_cannot_be_written(run, folder, units_file, tmp_path, command, monkeypatch):
     np.save(tmp_path / "cell.npy", np.ones((2, 2, 2)))
     ending = {"extract": "npy", "view": "png"}.get(command, "h5")
@@ -254,6 +268,7 @@ def test_outputs_that_cannot_be_written(run, folder, units_file, tmp_path, comma
             "pack": ["pack", tmp_path / "cell.npy", "-o", path],
             "extract": ["extract", units_file, "--index", "0", "-o", path],
             "view": ["view", units_file, "--index", "0", "-o", path],
+            "label": ["label", units_file, "-o", path, *SOLID],
         }[command])  # fmt: skip
 
     old, within = folder / f"old.{ending}", folder / f"folder.{ending}"
