@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from homog.dataset import Dataset, unpack, write_dataset
-from homog.errors import DataError, HomogError, ParameterError
+from homog.errors import DataError, HomogError, ParameterError, naming
 from homog.labels import FAILED, empty_row, label
 from homog.shards import Shards, locked
 from homog.supervision import Supervisor
@@ -154,9 +154,11 @@ def _attributes(settings):
 
 def _write(dataset, shards, output, settings):
     """The dataset with the labels of its shards, checked; the shards are removed."""
+    with naming(dataset.path):
+        cells = dataset.cells()
     collected = shards.collected(len(dataset))
     groups = {name: (_attributes(settings), columns) for name, columns in collected.items()}
-    write_dataset(output, dataset.cells(), groups, partial(_check_written, collected))
+    write_dataset(output, cells, groups, partial(_check_written, collected))
     shards.remove()
 
 
@@ -206,7 +208,8 @@ def _tasks(dataset, rows):
     hashes = dataset.column("hash")
     for start in range(0, len(rows), TASK):
         chunk = np.array(rows[start : start + TASK])
-        packed = dataset.packed(chunk)
+        with naming(dataset.path):
+            packed = dataset.packed(chunk)
         yield [Part(int(r), p, hashes[r]) for r, p in zip(chunk, packed, strict=True)]
 
 
@@ -234,7 +237,7 @@ def measured_rate(path, settings, count=12, seed=0):
     -------
     float
     """
-    with Dataset(path) as dataset:
+    with naming(path), Dataset(path) as dataset:
         part = dataset.sampled(count, seed)
         cells = list(zip(part.voxels, part.column("hash"), strict=True))
     label(*cells[0], settings)
