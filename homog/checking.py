@@ -12,6 +12,8 @@ from homog.units import SOURCES
 from homog.units.distinct import Distinct
 from homog.units.sampling import VOLUME_FRACTION
 
+CHUNK = 16  # units that a worker takes at once
+
 
 def check_dataset(dataset, workers=1, progress=None):
     """Find the units that are not what the file says, or cannot serve as training data.
@@ -31,8 +33,8 @@ def check_dataset(dataset, workers=1, progress=None):
     """
     wrong, seen, hashes = [], Distinct(), set()
     check = partial(_problems, dataset.shape, dataset.cubic)
-    with processes(workers) as map_units:
-        for unit, problems in map_units(check, dataset):
+    with processes(check, workers, CHUNK) as map_units:
+        for unit, problems in map_units(dataset):
             if unit.hash in hashes:
                 problems.append("the same as another unit")
             elif dataset.cubic and seen.like(unit.octant):

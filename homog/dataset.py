@@ -207,10 +207,11 @@ class Dataset:
         row = self._rows[index]
         if np.ndim(row):
             raise TypeError("an index gives one unit; use select for several")
-        return self._unit(int(row))
+        return next(self._units(np.array([row])))
 
     def __iter__(self):
-        return (self[index] for index in range(len(self)))
+        for start in range(0, len(self), hdf5.ROWS):
+            yield from self._units(self._rows[start : start + hdf5.ROWS])
 
     def __repr__(self):
         kind = "cubic unit cells" if self.cubic else "unit cells"
@@ -294,23 +295,27 @@ class Dataset:
         """Columns of a group as a mapping, empty if it is not there."""
         return Labels(self._file.get(name, {}), self._rows)
 
-    def _unit(self, row):
-        columns = {name: _rows_of(self._file[name], row) for name in COLUMNS}
-        name, source, names = self.families[columns["family"]]
-        values = map(float, columns["parameters"][: len(names)])
-        return DatasetUnit(
-            index=row,
-            stored=unpack(_rows_of(self._packed, row), self.stored_shape),
-            cubic=self.cubic,
-            family=name,
-            source=source,
-            parameters=dict(zip(names, values, strict=True)),
-            level=float(columns["level"]),
-            volume_fraction=float(columns["volume_fraction"]),
-            smallest_feature=int(columns["smallest_feature"]),
-            open_cell=bool(columns["open_cell"]),
-            hash=columns["hash"].tobytes().hex(),
-        )
+    def _units(self, rows):
+        """Units of a few rows, which are read at once."""
+        columns = {name: _rows_of(self._file[name], rows) for name in COLUMNS}
+        packed = _rows_of(self._packed, rows)
+        for place, row in enumerate(rows):
+            of = {name: column[place] for name, column in columns.items()}
+            name, source, names = self.families[of["family"]]
+            values = map(float, of["parameters"][: len(names)])
+            yield DatasetUnit(
+                index=int(row),
+                stored=unpack(packed[place], self.stored_shape),
+                cubic=self.cubic,
+                family=name,
+                source=source,
+                parameters=dict(zip(names, values, strict=True)),
+                level=float(of["level"]),
+                volume_fraction=float(of["volume_fraction"]),
+                smallest_feature=int(of["smallest_feature"]),
+                open_cell=bool(of["open_cell"]),
+                hash=of["hash"].tobytes().hex(),
+            )
 
 
 class Slices:

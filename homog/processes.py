@@ -1,34 +1,67 @@
-"""A pool of processes for independent tasks."""
+"""A map by a pool of processes, for independent items; a process that is killed is replaced."""
 
-from collections import deque
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
-from signal import SIG_IGN, SIGINT, signal
+from itertools import islice
+from math import inf
 
-AHEAD = 8  # tasks a worker that are handed over before their turn
+from homog.errors import HomogError
+from homog.supervision import Supervisor
+
+AHEAD = 8  # tasks a worker whose results may wait for an earlier one
+REMEDY = "use fewer workers, or a machine with more memory"
 
 
 @contextmanager
-def processes(workers):
-    """Yield a ``map`` that keeps the order, by a pool of processes if there are several workers.
+def processes(function, workers, at_once=1):
+    """Yield a map of a function that keeps the order, by processes if there are several workers.
 
-    Processes are spawned: a fork would copy threads in an undefined state. They leave an
-    interrupt to the process that started them.
+    Parameters
+    ----------
+    function : callable
+        Of an item; importable, because processes are spawned: a fork would copy threads in an
+        undefined state. Repeated where a process was killed.
+    workers : int
+    at_once : int
+        Items that a worker takes at once.
+
+    Raises
+    ------
+    HomogError
+        By the map, if an item has killed several processes; and what the function raises.
     """
     if workers == 1:
-        yield map
+        yield partial(map, function)
         return
-    with get_context("spawn").Pool(workers, signal, (SIGINT, SIG_IGN)) as pool:
-        yield partial(_ordered, pool, AHEAD * workers)
+    with Supervisor(partial(_outcome, function), workers, stall=inf) as supervisor:
+        yield partial(_ordered, supervisor, at_once, AHEAD * workers * at_once)
 
 
-def _ordered(pool, ahead, function, items):
+def _outcome(function, part):
+    """Result of an item, and the error instead of it."""
+    _, item = part
+    try:
+        return function(item), None
+    except Exception as error:  # raised where the result is awaited
+        return None, error
+
+
+def _ordered(supervisor, at_once, ahead, items):
     """Results in the order of the items, of which few wait: they may be large."""
-    waiting = deque()
-    for item in items:
-        waiting.append(pool.apply_async(function, (item,)))
-        if len(waiting) > ahead:
-            yield waiting.popleft().get()
-    while waiting:
-        yield waiting.popleft().get()
+    early, following = {}, 0
+
+    def tasks():
+        numbered = enumerate(items)
+        while task := list(islice(numbered, at_once)):
+            while task[0][0] >= following + ahead:
+                yield []  # not yet
+            yield task
+
+    for (number, _), outcome, problem in supervisor.run(tasks()):
+        early[number] = outcome or (None, HomogError(f"{problem}; {REMEDY}"))
+        while following in early:
+            result, error = early.pop(following)
+            if error:
+                raise error
+            following += 1
+            yield result

@@ -111,8 +111,8 @@ def sampled_properties(dataset, material, draw, workers, progress=None):
     """
     part = dataset.sampled(*draw)
     rows = []
-    with processes(workers) as map_cells:
-        for row in map_cells(partial(_properties, material), part.voxels):
+    with processes(partial(_properties, material), workers) as map_cells:
+        for row in map_cells(part.voxels):
             rows.append(row)
             if progress:
                 progress()

@@ -66,7 +66,7 @@ class Supervisor:
         Parameters
         ----------
         tasks : iterable of list
-            Parts of each task.
+            Parts of each task; an empty one if there will be more, but not until others are done.
 
         Yields
         ------

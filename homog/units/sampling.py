@@ -138,22 +138,20 @@ def sample(plan, workers=1, progress=None):
         raise ParameterError(f"workers must be at least 1, got {workers}")
     units, rejected, seen = [None] * plan.count, Counter(), Distinct()
     waiting = [(slot, 0) for slot in range(plan.count)]
-    with processes(workers) as map_chunks:
+    with processes(partial(_attempts, plan), workers, CHUNK) as map_slots:
         while waiting:
-            chunks = [waiting[n : n + CHUNK] for n in range(0, len(waiting), CHUNK)]
-            waiting = []
-            for found in map_chunks(partial(_attempt_all, plan), chunks):
-                for slot, attempt, unit, reasons in found:
-                    rejected.update(reasons)
-                    if unit is None:
-                        raise DataError(_exhausted(plan, slot))
-                    if seen.like(unpack(unit.packed, (plan.resolution // 2,) * 3)):
-                        rejected["near-duplicate"] += 1
-                        waiting.append((slot, attempt + 1))
-                        continue
-                    units[slot] = unit
-                    if progress:
-                        progress()
+            slots, waiting = waiting, []
+            for slot, attempt, unit, reasons in map_slots(slots):
+                rejected.update(reasons)
+                if unit is None:
+                    raise DataError(_exhausted(plan, slot))
+                if seen.like(unpack(unit.packed, (plan.resolution // 2,) * 3)):
+                    rejected["near-duplicate"] += 1
+                    waiting.append((slot, attempt + 1))
+                    continue
+                units[slot] = unit
+                if progress:
+                    progress()
     return Sample(units, dict(rejected))
 
 
@@ -165,20 +163,20 @@ def _exhausted(plan, slot):
     )
 
 
-def _attempt_all(plan, chunk):
-    """For slots and the number of their next attempt: slot, last attempt, unit, rejections."""
-    return [(slot, *_attempts(plan, slot, first)) for slot, first in chunk]
+def _attempts(plan, start):
+    """Attempt at a slot until a cell is accepted or the attempts are used up.
 
-
-def _attempts(plan, slot, first):
-    """Attempt at a slot until a cell is accepted or the attempts are used up."""
+    ``start`` is the slot and the number of the attempt to begin with; returned are the slot,
+    the last attempt, the unit or None, and the rejections.
+    """
+    slot, first = start
     rejected = Counter()
     for attempt in range(first, ATTEMPTS):
         unit, reason = _attempt(plan, slot, attempt)
         if unit is not None:
-            return attempt, unit, rejected
+            return slot, attempt, unit, rejected
         rejected[reason] += 1
-    return ATTEMPTS, None, rejected
+    return slot, ATTEMPTS, None, rejected
 
 
 def _attempt(plan, slot, attempt):
