@@ -14,7 +14,8 @@ import click
 from homog import __version__
 from homog.dataset_commands import COMMANDS, ENDINGS, unit_at
 from homog.errors import HomogError, ParameterError
-from homog.terminal import PATH, POISSON, YOUNG, complain, progress_bar, show, tol_option
+from homog.learn_commands import LEARN_COMMANDS
+from homog.terminal import PATH, POISSON, THREADS, YOUNG, complain, progress_bar, show, tol_option
 
 SOLVE_EXAMPLES = """\b
 Examples:
@@ -57,7 +58,7 @@ def cli(context):
     type=float,
     help="Relative standard deviation of E and nu; prints that of each constant.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: all processors]")
+@THREADS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file and line.")
 def solve(files, E, nu, key, index, threshold, tol, solver, scatter, threads, as_json):
     """Effective stiffness and engineering constants of unit cells.
@@ -142,7 +143,7 @@ def doctor():
     show(environment_table())
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *LEARN_COMMANDS):
     cli.add_command(_command)
 
 

@@ -15,6 +15,10 @@ WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes.  [default: all processors]"
 )
 
+THREADS = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads.  [default: all processors]"
+)
+
 
 def tol_option(default):
     """Option for the accuracy of C."""

@@ -152,17 +152,42 @@ def gallery(units, columns=8, refinement=1, progress=None):
     -------
     matplotlib.figure.Figure
     """
-    columns = min(columns, len(units))
-    rows = -(-len(units) // columns)
+    return tiles(
+        ((unit.voxels, COLOURS.get(unit.source, "#888888")) for unit in units),
+        [f"{unit.volume_fraction:.2f}  {unit.source}" for unit in units],
+        columns,
+        refinement,
+        progress,
+    )
+
+
+def tiles(cells, captions, columns=8, refinement=1, progress=None):
+    """Cells side by side, row by row, with a caption below each.
+
+    Parameters
+    ----------
+    cells : iterable of (voxels, colour)
+    captions : sequence of str
+    columns : int
+    refinement : int
+        See ``surface``.
+    progress : callable, optional
+        Called for each cell.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(columns, len(captions))
+    rows = -(-len(captions) // columns)
     figure = plt.figure(figsize=(1.7 * columns, 1.95 * rows), facecolor="white")
-    for number, unit in enumerate(units):
+    for number, ((voxels, colour), caption) in enumerate(zip(cells, captions, strict=True)):
         row, column = divmod(number, columns)
         left, bottom = column / columns, 1 - (row + 1) / rows
         axes = figure.add_axes(
             (left, bottom + 0.12 / rows, 1 / columns, 0.88 / rows), projection="3d"
         )
-        draw_unit(axes, unit.voxels, COLOURS.get(unit.source, "#888888"), BLUR, refinement)
-        caption = f"{unit.volume_fraction:.2f}  {unit.source}"
+        draw_unit(axes, voxels, colour, BLUR, refinement)
         middle = left + 0.5 / columns
         figure.text(middle, bottom + 0.06 / rows, caption, ha="center", fontsize=7, color="#555555")
         if progress:

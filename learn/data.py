@@ -1,0 +1,244 @@
+"""Training data: labelled units as tensors, split, selected and standardised."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from homog.errors import DataError, ParameterError
+from homog.summary import dataset_hash
+from learn.framework import Batch
+from learn.networks import VAE
+
+PARTS = ("training", "validation", "test")
+SHARES = (0.70, 0.15, 0.15)
+SLICE = 2000  # units read at a time
+FLOOR = 1e-7  # of standardised deviations, so that logarithms are finite
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which units train, and on what.
+
+    Parameters
+    ----------
+    targets : tuple of str
+        Columns of the labels.
+    seed : int
+        Of the split.
+    keep_positive : float
+        Share of the training units with positive Poisson's ratio that each epoch uses.
+
+    Raises
+    ------
+    ParameterError
+        If a value is out of range.
+    """
+
+    targets: tuple = ("E", "nu")
+    seed: int = 0
+    keep_positive: float = 0.6
+
+    def __post_init__(self):
+        object.__setattr__(self, "targets", tuple(self.targets))
+        if not self.targets or len(set(self.targets)) != len(self.targets):
+            raise ParameterError(f"targets must be distinct names, got {list(self.targets)}")
+        if not 0 < self.keep_positive <= 1:
+            raise ParameterError(f"share to keep must lie in (0, 1], got {self.keep_positive}")
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Standardises targets: y = (value - mean) / deviation."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def standardise(self, values):
+        return (values - self.mean) / self.deviation
+
+    def restore(self, y):
+        return y * self.deviation + self.mean
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Labelled units for training and judging.
+
+    Parameters
+    ----------
+    rows : (n,) int array
+        Of the dataset: units without labels are left out.
+    seen : (n, ...) uint8 tensor
+        Octants as the network sees them.
+    nominal, observed : (n, targets) array
+        Targets at the nominal solid, and at a solid of each unit's own (the same without scatter).
+    scatter : (n, targets) array or None
+        Deviation of the targets under scatter of the solid, from the sensitivities.
+    auxetic : (n,) bool array
+        Whether Poisson's ratio is negative.
+    part : (n,) int array
+        Index into ``PARTS``.
+    scaler : Scaler
+    origin : dict
+        What identifies the labels: hash of the units, solid, scatter.
+    """
+
+    rows: np.ndarray
+    seen: torch.Tensor
+    nominal: np.ndarray
+    observed: np.ndarray
+    scatter: np.ndarray | None
+    auxetic: np.ndarray
+    part: np.ndarray
+    scaler: Scaler
+    origin: dict
+
+    def members(self, part):
+        """Indices of the units of a part."""
+        return np.flatnonzero(self.part == PARTS.index(part))
+
+    def range(self):
+        """Largest minus smallest value of each target over training and validation (Eq. 14)."""
+        known = self.nominal[self.part < 2]
+        return known.max(0) - known.min(0)
+
+    def standardised(self):
+        """Targets (n, targets) and log deviations (or None) as tensors."""
+        y = torch.tensor(self.scaler.standardise(self.observed), dtype=torch.float32)
+        if self.scatter is None:
+            return y, None
+        scatter = np.maximum(self.scatter / self.scaler.deviation, FLOOR)
+        return y, torch.tensor(np.log(scatter), dtype=torch.float32)
+
+    def batch(self, chosen, device="cpu"):
+        """Units of some indices as a ``Batch``."""
+        y, log_scatter = self.standardised()
+        return Batch(
+            self.seen[chosen].to(device).float(),
+            y[chosen].to(device),
+            None if log_scatter is None else log_scatter[chosen].to(device),
+        )
+
+    def only(self, count):
+        """The first ``count`` units, for trials."""
+        cut = {
+            name: getattr(self, name)[:count]
+            for name in ("rows", "seen", "nominal", "observed", "auxetic", "part")
+        }
+        scatter = None if self.scatter is None else self.scatter[:count]
+        return replace(self, **cut, scatter=scatter)
+
+
+def split(source, seed):
+    """Part of each unit, 70 / 15 / 15, in the same proportion from every source.
+
+    Parameters
+    ----------
+    source : (n,) array of str
+    seed : int
+
+    Returns
+    -------
+    (n,) int array
+        Index into ``PARTS``.
+    """
+    rng = np.random.default_rng(seed)
+    part = np.empty(len(source), int)
+    for name in np.unique(source):
+        members = rng.permutation(np.flatnonzero(source == name))
+        ends = np.round(np.cumsum(SHARES)[:2] * len(members)).astype(int)
+        for index, chosen in enumerate(np.split(members, ends)):
+            part[chosen] = index
+    return part
+
+
+def training_data(dataset, selection, architecture):
+    """Read what training needs from a labelled dataset.
+
+    Parameters
+    ----------
+    dataset : homog.Dataset
+        Of cubic cells with labels.
+    selection : Selection
+    architecture : Architecture
+        Says how octants are seen; its ``octant`` must fit the dataset.
+
+    Returns
+    -------
+    TrainingData
+
+    Raises
+    ------
+    DataError
+        If the dataset has no labels, not the targets, or cells of another kind.
+    """
+    check_dataset(dataset, selection.targets, architecture.octant)
+    nominal, observed, scatter = targets(dataset, selection.targets)
+    good = (
+        (dataset.labels["status"] == 0) & np.isfinite(nominal).all(1) & np.isfinite(observed).all(1)
+    )
+    if np.count_nonzero(good) < 20:
+        raise DataError(f"only {np.count_nonzero(good)} units have labels; label more")
+    rows = np.flatnonzero(good)
+    part = split(dataset.source, selection.seed)[rows]
+    known = observed[rows][part == 0]
+    deviation = known.std(0)
+    if not np.all(deviation > 0):
+        raise DataError("a target has the same value in all units; choose another")
+    solid = dict(dataset.labels.attributes)
+    return TrainingData(
+        rows=rows,
+        seen=seen_octants(dataset, rows, architecture),
+        nominal=nominal[rows],
+        observed=observed[rows],
+        scatter=None if scatter is None else scatter[rows],
+        auxetic=dataset.labels["nu"][rows] < 0,
+        part=part,
+        scaler=Scaler(known.mean(0), deviation),
+        origin={
+            "units": dataset_hash(dataset),
+            **{name: float(solid[name]) for name in ("E", "nu", "scatter", "tol")},
+        },
+    )
+
+
+def check_dataset(dataset, names, octant):
+    """Refuse a dataset that cannot train a surrogate of these targets and octants."""
+    if not dataset.cubic:
+        raise DataError("not all cells are cubic; a surrogate learns cubic cells only")
+    if not len(dataset.labels):
+        raise DataError("the units have no labels yet; run homog label first")
+    if dataset.stored_shape != (octant,) * 3:
+        raise DataError(f"expected octants of {octant} voxels, got {dataset.stored_shape[0]}")
+    numbers = [name for name in dataset.labels if name not in ("status", "message")]
+    for name in names:
+        if name not in numbers:
+            raise DataError(f"no label {name!r} to learn; there are {', '.join(sorted(numbers))}")
+
+
+def targets(dataset, names):
+    """Targets at the nominal solid, at solids of the units' own, and their deviation or None."""
+    labels, scattered, solid = dataset.labels, dataset.scattered, dict(dataset.labels.attributes)
+    nominal = np.column_stack([labels[name] for name in names])
+    if not len(scattered):
+        return nominal, nominal, None
+    observed = np.column_stack(
+        [scattered[name] if name in scattered else labels[name] for name in names]
+    )
+    by = [[f"d{name}_d{of}" for of in ("E_solid", "nu_solid")] for name in names]
+    if any(name not in labels for pair in by for name in pair):
+        return nominal, observed, None
+    steps = [solid["scatter"] * solid[name] for name in ("E", "nu")]
+    scatter = [np.hypot(*(labels[d] * s for d, s in zip(p, steps, strict=True))) for p in by]
+    return nominal, observed, np.column_stack(scatter)
+
+
+def seen_octants(dataset, rows, architecture):
+    """Octants of rows of a dataset as the network sees them, (n, ...) uint8 tensor."""
+    domain = VAE(architecture).domain
+    part, octants = [], dataset.select(rows).octants
+    for start in range(0, len(rows), SLICE):
+        octant = torch.from_numpy(octants[start : start + SLICE]).float()
+        part.append(domain.reduce(octant).round().to(torch.uint8))
+    return torch.cat(part)

@@ -1,0 +1,117 @@
+"""The framework that is trained: an autoencoder, a predictor of properties, and their loss."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+
+from learn.networks import VAE
+from learn.predictors import layers, make_predictor
+
+SCATTER_HIDDEN = (128, 64)
+LOG_SCATTER = (-16.0, 4.0)  # of standardised targets
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the terms of the loss (Eq. 4): L = a1 MSE + a2 KL + a3 (NLL + scatter)."""
+
+    reconstruction: float = 1.0
+    kl: float = 0.0
+    regression: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Units as the framework takes them.
+
+    Parameters
+    ----------
+    seen : (B, ...) array
+        Octants as the network sees them, see ``learn.octants``.
+    y : (B, targets) array
+        Standardised targets.
+    log_scatter : (B, targets) array or None
+        Logarithm of the deviation of the standardised targets under the scatter of the solid.
+    z : (B, latent) array, optional
+        Latent vectors that stay: only the properties are then learned.
+    """
+
+    seen: torch.Tensor | None
+    y: torch.Tensor
+    log_scatter: torch.Tensor | None
+    z: torch.Tensor | None = None
+
+
+class Framework(nn.Module):
+    """Autoencoder and predictor, trained together.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    settings : PredictorSettings
+    scatter : bool
+        Whether the deviation under scatter of the solid is learned too, from the sensitivities of
+        the labels: without, it cannot be told from errors of the model.
+    """
+
+    def __init__(self, architecture, settings, scatter=True):
+        super().__init__()
+        self.architecture, self.settings = architecture, settings
+        self.vae = VAE(architecture)
+        self.predictor = make_predictor(architecture.latent, settings)
+        self.scatter = None
+        if scatter:
+            self.scatter = layers(architecture.latent, SCATTER_HIDDEN, settings.targets)
+
+    def log_scatter(self, z):
+        """Logarithm of the deviation of the standardised targets (B, targets), or None."""
+        return None if self.scatter is None else self.scatter(z).clamp(*LOG_SCATTER)
+
+    def forward(self, batch, weights, sample=True):
+        """Terms of the loss, and their sum as ``total``.
+
+        Parameters
+        ----------
+        batch : Batch
+        weights : Weights
+        sample : bool
+            Whether z is sampled (in training) or the mean (for judging).
+        """
+        if batch.z is not None:
+            terms = self.property_terms(batch.z, batch)
+            return {**terms, "total": weights.regression * (terms["regression"] + terms["scatter"])}
+        mean, log_variance = self.vae.encode_seen(batch.seen)
+        z = mean
+        if sample:
+            z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        reconstruction = self.reconstruction(self.vae.decoder(z), batch.seen)
+        kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+        terms = {"reconstruction": reconstruction, "kl": kl}
+        total = weights.reconstruction * reconstruction
+        if weights.kl:
+            total = total + weights.kl * kl
+        if weights.regression:
+            terms |= self.property_terms(mean, batch)
+            total = total + weights.regression * sum(terms[k] for k in ("regression", "scatter"))
+        return {**terms, "total": total}
+
+    def reconstruction(self, made, seen):
+        """Mean squared error of the voxels of the octant."""
+        squared = (made - seen) ** 2 * self.vae.domain.weights
+        return squared.flatten(1).sum(1).mean()
+
+    def property_terms(self, z, batch):
+        """Loss of the predictor and of the deviation under scatter."""
+        scatter = z.new_zeros(())
+        if self.scatter is not None:
+            scatter = ((self.log_scatter(z) - batch.log_scatter) ** 2).sum(-1).mean()
+        return {"regression": self.predictor.loss(z, batch.y), "scatter": scatter}
+
+    def description(self):
+        """What ``from_description`` needs to make the same shapes, as JSON."""
+        return {
+            "architecture": asdict(self.architecture),
+            "predictor": asdict(self.settings),
+            "scatter": self.scatter is not None,
+        }

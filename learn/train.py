@@ -1,0 +1,251 @@
+"""Train a surrogate on a labelled dataset, from reading the units to the finished folder."""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from homog.dataset import Dataset
+from homog.errors import ParameterError, naming
+from homog.files import write_atomically
+from learn.calibration import Calibration, calibrate
+from learn.data import training_data
+from learn.framework import Framework, Weights
+from learn.progressive import HISTORY, History, Progressive
+from learn.surrogate import DESCRIPTION, Surrogate
+from learn.training import Trainer
+
+CHECKPOINTS = "checkpoints"
+CURVES = "curves.csv"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where training runs.
+
+    Parameters
+    ----------
+    devices, nodes : int
+        Processes on each machine, and machines; more than one train side by side (DDP).
+    precision : str
+        Of ``lightning_fabric.Fabric``; "auto" is bfloat16 on a GPU that has it, else float32.
+    deterministic : bool
+        Whether the same run gives the same digits on a GPU too, at some cost.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "auto"
+    deterministic: bool = False
+
+    def launch(self):
+        """A ``Fabric`` that is ready; with several devices this starts the other processes."""
+        precision = self.precision
+        if precision == "auto":
+            cuda = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+            precision = "bf16-mixed" if cuda else "32-true"
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
+        several = self.devices * self.nodes > 1
+        fabric = Fabric(
+            accelerator="auto", devices=self.devices, num_nodes=self.nodes, precision=precision,
+            strategy="ddp" if several else "auto",
+        )  # fmt: skip
+        fabric.launch()
+        return fabric
+
+
+def train(path, folder, plan, selection, fabric, tell=None, base=None, half=False, force=False):
+    """Train a surrogate; continues where an interrupted run stopped.
+
+    Parameters
+    ----------
+    path : str or Path
+        Labelled dataset of cubic cells.
+    folder : str or Path
+        Of the surrogate; made if it is not there.
+    plan : Plan
+    selection : Selection
+    fabric : lightning_fabric.Fabric
+        Launched, see ``Devices``.
+    tell : object, optional
+        ``tell.estimate(seconds, epochs)`` is called before the work, ``tell.epoch(phase, row)``
+        after each epoch, and ``tell.phase(record)`` after each phase.
+    base : Surrogate, optional
+        Its autoencoder stays, only a predictor is trained.
+    half : bool
+        Whether to store the weights in half precision.
+    force : bool
+        Whether to start again where the folder holds a surrogate or another training.
+
+    Returns
+    -------
+    Surrogate
+
+    Raises
+    ------
+    ParameterError, DataError
+        If the dataset cannot train it, or the folder holds another training.
+    """
+    folder = Path(folder)
+    with naming(path), Dataset(path) as dataset:
+        architecture = replace(plan.architecture, octant=dataset.stored_shape[0])
+        data = training_data(dataset, selection, architecture)
+    plan = replace(
+        plan, architecture=architecture, scatter=data.scatter is not None,
+        predictor=replace(plan.predictor, targets=len(selection.targets)),
+        optimiser=replace(plan.optimiser, keep_positive=selection.keep_positive),
+    )  # fmt: skip
+    if base and replace(base.architecture, latent=plan.latents[0]) != replace(
+        architecture, latent=plan.latents[0]
+    ):
+        raise ParameterError("the autoencoder to keep is of another architecture; name the same")
+    if fabric.is_global_zero:
+        prepare(folder, force)
+    fabric.barrier()
+    origin = {**data.origin, "targets": list(selection.targets), "split seed": selection.seed}
+    history = History(folder, plan.key({**origin, "base": base and base.origin}))
+    progress = tell.epoch if tell else None
+    trainer = Trainer(fabric, data, plan.optimiser, folder / CHECKPOINTS, progress)
+    if tell and fabric.is_global_zero:
+        tell.estimate(*estimate(trainer, plan, history, base))
+    framework = Progressive(plan, trainer, history, base, tell).run()
+    surrogate = finished(framework, data, selection, origin)
+    if fabric.is_global_zero:
+        surrogate.notes |= {"chosen": history.content["chosen"]}
+        surrogate.save(folder, half)
+        write_atomically(folder / CURVES, curves(history.content).encode())
+        clear(folder / CHECKPOINTS)
+    fabric.barrier()
+    return surrogate
+
+
+def prepare(folder, force):
+    """Make the folder of a training, or refuse one that holds a surrogate already.
+
+    Raises
+    ------
+    ParameterError
+        If it does, and is not to be replaced.
+    """
+    if (folder / DESCRIPTION).exists() and not force:
+        raise ParameterError(f"{folder}: holds a surrogate already; use --force to replace it")
+    if force:
+        for path in (folder / HISTORY, *(folder / CHECKPOINTS).glob("*.safetensors")):
+            path.unlink(missing_ok=True)
+    try:
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"{folder}: {error.strerror}; name another folder") from error
+
+
+def clear(folder):
+    """Remove the checkpoints of a training that is finished."""
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    folder.rmdir()
+
+
+def estimate(trainer, plan, history, base=None):
+    """Seconds that a training takes at most, from a few timed steps, and its epochs.
+
+    Phases end sooner when they stop improving; those that are done already do not count.
+    """
+    joint, alone = (0, plan.epochs["predictor"]) if base else plan.total_epochs()
+    for record in history.content["phases"]:
+        if record["name"] != "predictor":
+            joint -= record["epochs"]
+    batch, units = plan.optimiser.batch, len(trainer.data.members("training"))
+    auxetic = trainer.data.auxetic[trainer.data.members("training")].mean()
+    share = auxetic + (1 - auxetic) * plan.optimiser.keep_positive
+    framework = Framework(replace(plan.architecture, latent=plan.latents[-1]), plan.predictor)
+    chosen = torch.arange(min(batch, len(trainer.data.seen)))
+    framework = framework.to(trainer.fabric.device)
+    adam = torch.optim.Adam(framework.parameters())
+
+    def step():
+        terms = framework(_with_scatter(trainer.units(chosen)), Weights(1.0, 1e-5, 1e-3))
+        adam.zero_grad()
+        terms["total"].backward()
+        adam.step()
+        return terms["total"].item()
+
+    step()
+    start = time.perf_counter()
+    for _ in range(3):
+        step()
+    each = (time.perf_counter() - start) / 3
+    judged = 0.3 * len(trainer.data.members("validation")) / len(chosen)
+    seconds = max(joint, 0) * each * (share * units / trainer.optimiser.batch + judged)
+    return seconds, joint + alone
+
+
+def _with_scatter(batch):
+    if batch.log_scatter is None:
+        return replace(batch, log_scatter=torch.zeros_like(batch.y))
+    return batch
+
+
+def finished(framework, data, selection, origin):
+    """A surrogate of a trained framework: its predictor fitted, its uncertainty recalibrated.
+
+    Parameters
+    ----------
+    framework : Framework
+    data : TrainingData
+    selection : Selection
+    origin : dict
+
+    Returns
+    -------
+    Surrogate
+    """
+    framework = framework.cpu().eval()
+    training = torch.from_numpy(data.members("training"))
+    with torch.no_grad():
+        z = torch.cat(
+            [framework.vae.encode_seen(data.seen[i].float())[0] for i in training.split(2048)]
+        )
+        framework.predictor.fit(z, data.standardised()[0][training])
+    none = Calibration.none(len(selection.targets))
+    surrogate = Surrogate(framework, selection.targets, data.scaler, none, origin)
+    validation = data.members("validation")
+    found = surrogate.predict_with_uncertainty(
+        latent_means(surrogate, data, validation), calibrated=False
+    )
+    mean, total = (
+        np.column_stack([getattr(found[name], part) for name in selection.targets])
+        for part in ("mean", "total")
+    )
+    surrogate.calibration = calibrate(data.observed[validation], mean, total)
+    surrogate.notes["units"] = {
+        name: int(np.count_nonzero(data.part == i))
+        for i, name in enumerate(("training", "validation", "test"))
+    }
+    return surrogate
+
+
+def latent_means(surrogate, data, chosen):
+    """Means of z of units of the training data, (n, latent) array."""
+    parts, vae = torch.from_numpy(np.asarray(chosen)).split(2048), surrogate.framework.vae
+    with torch.no_grad():
+        found = [vae.encode_seen(data.seen[i].to(surrogate.device).float())[0].cpu() for i in parts]
+    return torch.cat(found).numpy()
+
+
+def curves(history):
+    """Losses of all phases, epoch by epoch, as the text of a CSV file."""
+    rows = [{"phase": r["name"], **row} for r in history["phases"] for row in r["curves"]]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [",".join(names)]
+    lines += [",".join(_cell(row.get(name)) for name in names) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value):
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -1,0 +1,86 @@
+"""Uncertainty of a prediction: what scatters in the solid, and what the model does not know.
+
+A latent vector is decoded and encoded again; the properties are predicted at samples around it
+(Eq. 6 to 9). The spread of the means over samples, and over the hypotheses of the predictor, is
+epistemic. The deviation that the predictor itself states holds two things: scatter of the solid,
+which is aleatoric, and errors of its function, which are not. The scatter is learned on its own
+from the sensitivities of the labels, so that the two can be told apart; without sensitivities all
+of it counts as aleatoric, as in the publication.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from homog.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and deviations of targets, (B, targets) tensors; total^2 = aleatoric^2 + epistemic^2."""
+
+    mean: torch.Tensor
+    aleatoric: torch.Tensor
+    epistemic: torch.Tensor
+    total: torch.Tensor
+
+
+def fixed_draws(samples, latent, seed=0):
+    """Standard normal draws, the second half the negatives of the first.
+
+    Parameters
+    ----------
+    samples, latent : int
+    seed : int
+
+    Returns
+    -------
+    (samples, latent) tensor
+        The same for the same arguments; their mean is zero if the number is even.
+
+    Raises
+    ------
+    ParameterError
+        If there are none.
+    """
+    if samples < 1:
+        raise ParameterError(f"samples must be 1 or more, got {samples}")
+    generator = torch.Generator().manual_seed(seed)
+    half = torch.randn(-(-samples // 2), latent, generator=generator)
+    return torch.cat([half, -half])[:samples]
+
+
+def moments(framework, z, draws):
+    """Moments of the standardised targets of units at latent vectors.
+
+    Parameters
+    ----------
+    framework : Framework
+    z : (B, latent) tensor
+    draws : (N, latent) tensor
+        Standard normal; one row of zeros gives the plain prediction at the mean.
+
+    Returns
+    -------
+    Moments
+    """
+    center, log_variance = framework.vae.encode_seen(framework.vae.decoder(z))
+    return moments_around(framework, center, torch.exp(0.5 * log_variance), draws)
+
+
+def moments_around(framework, center, deviation, draws):
+    """Moments over samples of given latent means and deviations, (B, latent) each (Eq. 6 to 9)."""
+    samples = (center[:, None] + deviation[:, None] * draws).flatten(0, 1)
+    shape = (len(center), len(draws))
+    predicted = framework.predictor(samples)
+    mean, within = (part.unflatten(1, shape) for part in (predicted.mean, predicted.variance))
+    log_scatter = framework.log_scatter(samples)
+    aleatoric = within
+    if log_scatter is not None:
+        aleatoric = torch.exp(2 * log_scatter).unflatten(0, shape)[None]
+        within = torch.maximum(within, aleatoric)  # what scatters in the solid is there at least
+    over = (0, 2)  # hypotheses and samples
+    total = within.mean(over) + mean.var(over, correction=0)
+    aleatoric = aleatoric.mean(over)
+    epistemic = (total - aleatoric).clamp(min=0)
+    return Moments(mean.mean(over), aleatoric.sqrt(), epistemic.sqrt(), total.sqrt())
