@@ -39,9 +39,18 @@ def write_atomically(path, content, check=None):
     Raises
     ------
     OSError
-        If writing fails; nothing is left behind.
+        If writing fails; it names the file, and nothing is left behind.
     """
     path = Path(path)
+    try:
+        _write(path, content, check)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    _sync_folder(path.parent)
+
+
+def _write(path, content, check):
+    """Write under another name, and take the right one when all is there."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -55,7 +64,6 @@ def write_atomically(path, content, check=None):
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
 def _sync_folder(folder):

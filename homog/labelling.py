@@ -266,11 +266,11 @@ def estimate(seconds, count, workers):
     rows.append(f"{'units':>12}{'core hours':>14}{'wall time':>14}")
     for number in (count, 10**4, 10**5, 10**6, 10**7):
         total = number * seconds
-        rows.append(f"{number:>12,}{total / 3600:>14.2f}{_duration(total / workers):>14}")
+        rows.append(f"{number:>12,}{total / 3600:>14.2f}{duration(total / workers):>14}")
     return "\n".join(rows)
 
 
-def _duration(seconds):
+def duration(seconds):
     """Hours and minutes, or days where there are many."""
     if seconds >= 48 * 3600:
         return f"{seconds / 86400:.1f} days"

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import click
 
+from homog.errors import HomogError
+
 PATH = click.Path(readable=False)  # what cannot be read is bad data, and is found on opening
 YOUNG = click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
 POISSON = click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
@@ -92,3 +94,5 @@ def label_bar():
         except (KeyboardInterrupt, SystemExit):
             complain(f"stopped after {bar.n} units, which are kept; the same command continues")
             raise
+        except OSError as error:
+            raise HomogError(f"{error}; what is done is kept, and the same command continues") from error
