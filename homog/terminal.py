@@ -95,4 +95,6 @@ def label_bar():
             complain(f"stopped after {bar.n} units, which are kept; the same command continues")
             raise
         except OSError as error:
-            raise HomogError(f"{error}; what is done is kept, and the same command continues") from error
+            raise HomogError(
+                f"{error}; what is done is kept, and the same command continues"
+            ) from error

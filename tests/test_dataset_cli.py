@@ -297,6 +297,21 @@ def test_a_full_disk_is_exit_1_and_leaves_the_old_file(run, folder, units_file, 
     assert list(folder.iterdir()) == [path]
 
 
+def test_a_full_disk_ends_label_with_one_line_and_the_same_command_goes_on(
+    run, folder, units_file, monkeypatch
+):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    command = ["label", units_file, "-o", folder / "labelled.h5", *SOLID, "--workers", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr("homog.labelling.write_dataset", fail)
+        assert_refused(run(*command), 1, "No space left", "the same command continues")
+    code, out, err = run(*command)
+    assert (code, err) == (0, "")
+    assert out == f"{folder / 'labelled.h5'}: 0 units labelled\n"  # again: none was lost
+
+
 def test_check_names_the_units_that_are_wrong(run, copy):
     with h5py.File(copy, "a") as file:
         file["volume_fraction"][4] = 0.2345
