@@ -56,13 +56,13 @@ class AsymmetricUnit(nn.Module):
 
     def reduce(self, octants):
         """(B, n, n, n) to what the network sees."""
-        flat = octants.reshape(len(octants), -1)
+        flat = octants.flatten(1)
         total = flat.new_zeros(len(flat), *self.shape).index_add_(1, self.orbit, flat)
         return total / (self.weights * self.n**3)
 
     def expand(self, seen):
         """What the network makes, to (B, n, n, n)."""
-        return seen[:, self.orbit].reshape(-1, self.n, self.n, self.n)
+        return seen[:, self.orbit].unflatten(1, (self.n, self.n, self.n))
 
 
 def asymmetric_unit(n):

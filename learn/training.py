@@ -128,9 +128,7 @@ class Trainer:
         dict
             Record of the phase: weights, losses on training and validation, epochs, seconds.
         """
-        if phase.frozen:
-            framework.vae.requires_grad_(False)
-        parameters = [p for p in framework.parameters() if p.requires_grad]
+        parameters = learned(framework, phase)
         adam = torch.optim.Adam(parameters, lr=phase.learning_rate)
         learning, adam = self.fabric.setup(framework, adam)
         run = _Run(self, phase, framework, learning, adam)
@@ -138,7 +136,7 @@ class Trainer:
         while not run.finished():
             run.epoch()
         record = run.close()
-        framework.vae.requires_grad_(True)
+        framework.requires_grad_(True)
         return record
 
     def load(self, framework, name):
@@ -302,6 +300,21 @@ class _Run:
 
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def learned(framework, phase):
+    """Parameters that a phase changes; no gradients are computed for the others.
+
+    Checkpoints need the moments of each, and DDP a gradient of each.
+    """
+    framework.requires_grad_(True)
+    if phase.frozen:
+        framework.vae.requires_grad_(False)
+    if not phase.weights.regression:
+        framework.predictor.requires_grad_(False)
+        if framework.scatter is not None:
+            framework.scatter.requires_grad_(False)
+    return [p for p in framework.parameters() if p.requires_grad]
 
 
 def _copied(module):
