@@ -7,6 +7,8 @@ import click
 from homog.errors import DataError, ParameterError
 from homog.terminal import FORCE, OUTPUT, THREADS, complain, counter, show
 
+PICTURES = ("parity", "reliability", "convergence", "reconstructions", "cases")
+
 
 def _numbers(context, parameter, text):
     """Positive numbers separated by commas."""
@@ -110,7 +112,23 @@ def train(dataset, output, force, **options):
     with training_bar(fabric.is_global_zero) as tell:
         surrogate = train(dataset, output, plan, selection, fabric, tell, base, half, force)
     if fabric.is_global_zero:
+        draw_curves(output)
         show(f"{output}: surrogate of {', '.join(surrogate.targets)}; see homog evaluate")
+
+
+def draw_curves(folder):
+    """Picture of the losses over the epochs, where pictures can be drawn."""
+    from pathlib import Path
+
+    from learn.progressive import HISTORY, read_history
+
+    try:
+        from homog.view import save_figure
+        from learn.plots import training_curves
+    except ModuleNotFoundError:  # the extra view is not needed to train
+        return
+    history = read_history(Path(folder) / HISTORY)
+    save_figure(training_curves(history), Path(folder) / "curves.png")
 
 
 def _training(options):
@@ -247,7 +265,7 @@ def evaluate(model, dataset, output, samples, as_json, threads):
         evaluation = Evaluation(surrogate, dataset, samples, progress)
     summary = evaluation.summary()
     if output:
-        with counter("pictures", 4) as progress:
+        with counter("pictures", len(PICTURES)) as progress:
             write_evaluation(evaluation, summary, output, progress)
     deterministic = surrogate.framework.settings.kind == "deterministic"
     show(json.dumps(summary) if as_json else table(summary, deterministic))
@@ -262,10 +280,10 @@ def write_evaluation(evaluation, summary, folder, progress):
     from homog.view import save_figure
     from learn import plots
 
-    target = "nu" if "nu" in evaluation.surrogate.targets else evaluation.surrogate.targets[0]
+    target = evaluation.main_target
     content = {**summary, f"cases of {target}": evaluation.cases(target)}
     write_atomically(Path(folder) / "evaluation.json", json.dumps(content, indent=1).encode())
-    for name in ("parity", "reliability", "convergence", "reconstructions"):
+    for name in PICTURES:
         save_figure(getattr(plots, name)(evaluation), Path(folder) / f"{name}.png")
         progress()
 

@@ -211,24 +211,29 @@ class Evaluation:
 
     def _case(self, part, k, i, target, error, realisations):
         judged = self.parts[part]
-        octant = self.octants(self.data.members(part)[k : k + 1])
-        mean, deviation = self.surrogate.encode_with_deviation(octant)
-        draws = fixed_draws(realisations, self.surrogate.architecture.latent).numpy()
-        made = self.surrogate.decode(mean + deviation * draws)
-        difference = metrics.relative_voxel_difference(octant, made[None])
-        case = {
-            "part": part,
-            "unit": int(judged.rows[k]),
-            "relative voxel difference": float(difference[0]),
-            "error": error,
-            **{
-                name: float(getattr(judged.calibrated[target], name)[k])
-                for name in ("total", "aleatoric", "epistemic")
-            },
-        }
+        case = {"part": part, "unit": int(judged.rows[k]), "index": int(k), "error": error}
+        octant, made = self.realisations(case, realisations)
+        difference = metrics.relative_voxel_difference(octant[None], made[None])
+        case["relative voxel difference"] = float(difference[0])
+        for name in ("mean", "total", "aleatoric", "epistemic"):
+            case[name] = float(getattr(judged.calibrated[target], name)[k])
+        case["deviation of the predictor"] = float(self.stated_deviation(judged.z[k : k + 1])[0, i])
         if judged.scatter is not None:
             case["true aleatoric"] = float(judged.scatter[k, i])
         return case
+
+    def realisations(self, case, count):
+        """Octant of a case, and occupancies (count, n, n, n) of samples of its latent space."""
+        place = self.data.members(case["part"])[case["index"]]
+        octant = self.octants([place])
+        mean, deviation = self.surrogate.encode_with_deviation(octant)
+        draws = fixed_draws(count, self.surrogate.architecture.latent).numpy()
+        return octant[0], self.surrogate.decode(mean + deviation * draws)
+
+    @property
+    def main_target(self):
+        """The target that cases are chosen by: nu, as in the publication, if it is one."""
+        return "nu" if "nu" in self.surrogate.targets else self.surrogate.targets[0]
 
     def extremes(self, count=5):
         """Test units that are reconstructed best and worst: their indices into the part."""

@@ -93,6 +93,18 @@ def reconstructions(evaluation, count=5):
     return tiles(cells, captions, columns=2 * count)
 
 
+def cases(evaluation, realisations=5):
+    """Best and worst predicted units, each with realisations from the latent space (Figure 7)."""
+    target = evaluation.main_target
+    cells, captions = [], []
+    for case in evaluation.cases(target):
+        octant, made = evaluation.realisations(case, realisations)
+        cells += [(unfold(octant), COLOURS[0]), *((unfold(m >= 0.5), COLOURS[1]) for m in made)]
+        captions.append(f"unit {case['unit']}, error {case['error']:.2g}")
+        captions += [f"{target} {case['mean']:.3g}", *[""] * (realisations - 1)]
+    return tiles(cells, captions, columns=realisations + 1)
+
+
 def morphing(steps):
     """Units on the way from one to another (Figure 8); those with a fault are red.
 
