@@ -183,8 +183,7 @@ def training_data(dataset, selection, architecture):
     rows = np.flatnonzero(good)
     part = split(dataset.source, selection.seed)[rows]
     known = observed[rows][part == 0]
-    deviation = known.std(0)
-    if not np.all(deviation > 0):
+    if not np.all(np.ptp(known, axis=0) > 0):  # rounding may leave a deviation
         raise DataError("a target has the same value in all units; choose another")
     solid = dict(dataset.labels.attributes)
     return TrainingData(
@@ -195,7 +194,7 @@ def training_data(dataset, selection, architecture):
         scatter=None if scatter is None else scatter[rows],
         auxetic=dataset.labels["nu"][rows] < 0,
         part=part,
-        scaler=Scaler(known.mean(0), deviation),
+        scaler=Scaler(known.mean(0), known.std(0)),
         origin={
             "units": dataset_hash(dataset),
             **{name: float(solid[name]) for name in ("E", "nu", "scatter", "tol")},

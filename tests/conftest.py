@@ -67,6 +67,22 @@ def units_file(cells, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory):
+    """A labelled dataset of 120 toy units, which no test may change."""
+    import toys  # late: torch is large
+
+    return toys.write_labelled(tmp_path_factory.mktemp("labelled") / "labelled.h5")
+
+
+@pytest.fixture(scope="session")
+def model(labelled, tmp_path_factory):
+    """Folder of a surrogate that was trained on them, which no test may change."""
+    import toys
+
+    return toys.trained(labelled, tmp_path_factory.mktemp("trained") / "model")
+
+
 @pytest.fixture
 def aluminium():
     return Isotropic(E=70e3, nu=0.33)
