@@ -244,6 +244,7 @@ def linear_case(members=256, count=60):
     predictor = LastLayerLaplace(LATENT, settings).eval()
     z = units(count)[0]
     with torch.no_grad():
+        predictor.deviation.bias.copy_(torch.tensor([-2.0, 1.5]))
         features, _, log_deviation = predictor._parts(z)
         design = with_one(features).double().numpy()
     return predictor, z, design, np.exp(-2 * log_deviation.double().numpy())
@@ -274,13 +275,15 @@ def test_laplace_knows_less_far_from_the_units():
 
 
 @pytest.mark.parametrize("deviation", [0.03, 0.3, 3.0])
-def test_prior_of_largest_evidence_is_that_of_well_known_weights(deviation):
-    """With many data the best precision is the number of weights over their squares (MacKay)."""
+@pytest.mark.parametrize("unseen", [0, 300])
+def test_prior_of_largest_evidence_is_that_of_well_known_weights(deviation, unseen):
+    """Precision is the number of weights that data tell of, over their squares (MacKay, 1992)."""
     predictor = linear_case()[0]
     rng = np.random.default_rng(0)
     weights = deviation * rng.standard_normal(50)
-    design = rng.standard_normal((5000, 50)) * 1e3
-    found = predictor._prior(torch.tensor(design.T @ design), torch.tensor(weights))
+    design = np.pad(rng.standard_normal((5000, 50)) * 1e3, ((0, 0), (0, unseen)))
+    known = torch.tensor(np.pad(weights, (0, unseen)))
+    found = predictor._prior(torch.tensor(design.T @ design), known)
     exact = len(weights) / np.sum(weights**2)
     assert abs(np.log10(found.item() / exact)) <= 0.26  # the grid has half decades
 
