@@ -106,7 +106,7 @@ def _cross_validated(find, truth, mean, total):
     """Calibration error on units that were left out."""
     fold = np.arange(len(truth)) % FOLDS
     errors = []
-    for out in range(FOLDS):
+    for out in range(min(FOLDS, len(truth))):
         kept, left = fold != out, fold == out
         factor = best_factor(truth[kept], mean[kept], total[kept])
         scores = find(truth[kept], mean[kept], factor * total[kept])
