@@ -56,6 +56,8 @@ class Plan:
     def __post_init__(self):
         if not self.latents:
             raise ParameterError("name at least one latent size")
+        for latent in self.latents:
+            replace(self.architecture, latent=latent)  # refuses what is out of range
         if set(self.epochs) != set(STEPS) or min(self.epochs.values()) < 1:
             raise ParameterError(f"epochs must be 1 or more for each of {', '.join(STEPS)}")
 
