@@ -63,10 +63,10 @@ Examples:
     type=click.IntRange(min=1),
     default=60,
     show_default=True,
-    help="Of the longest phases, at most; the others have fewer in proportion.",
+    help="Of the first phase, at most; the others have fewer or more in proportion.",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=256, show_default=True, help="Units a step."
+    "--batch", type=click.IntRange(min=1), default=128, show_default=True, help="Units a step."
 )
 @click.option(
     "--keep-positive",
@@ -136,7 +136,7 @@ def _training(options):
     from learn.data import Selection
     from learn.framework import Weights
     from learn.networks import Architecture
-    from learn.predictors import PredictorSettings
+    from learn.predictors import HIDDEN, PredictorSettings
     from learn.progressive import Plan, default_epochs
     from learn.training import Optimiser
 
@@ -146,6 +146,7 @@ def _training(options):
     predictor = PredictorSettings(
         options["predictor"],
         len(targets),
+        HIDDEN[options["preset"]],
         components=options["components"],
         members=options["members"],
     )

@@ -13,8 +13,7 @@ from importlib import import_module
 _HOME = {
     "Surrogate": "surrogate",
     "Prediction": "surrogate",
-    "train": "train",
-    "evaluate": "evaluation",
+    "Evaluation": "evaluation",
     "slerp": "interpolation",
 }
 

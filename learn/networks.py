@@ -42,7 +42,7 @@ class Architecture:
     preset: str = "fast"
     latent: int = 32
     octant: int = 24
-    width: int = 768
+    width: int = 512
     depth: int = 2
 
     def __post_init__(self):

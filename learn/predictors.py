@@ -18,6 +18,8 @@ from homog.errors import ParameterError
 
 LOG_DEVIATION = (-9.0, 4.0)  # of standardised targets
 BETA = 0.5  # see gaussian_loss
+LAYERS, WIDEST = 16, 8192  # of a network that can be meant
+HIDDEN = {"paper": (256, 128), "fast": (512, 512, 256)}  # layers that go with each autoencoder
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,18 @@ class PredictorSettings:
             raise ParameterError(f"components are those of mdn, not of {self.kind}")
         if not (1 <= self.components <= 64 and 1 <= self.members <= 256):
             raise ParameterError("components must be in 1 to 64, members in 1 to 256")
+        sizes = (self.targets, *self.hidden)
+        if len(sizes) - 1 not in range(1, LAYERS + 1) or not all(map(_is_size, sizes)):
+            raise ParameterError(
+                f"targets and 1 to {LAYERS} hidden layers must have sizes of 1 to {WIDEST}, "
+                f"got {self.targets} and {self.hidden}"
+            )
         if not 0 < self.dropout < 1:
             raise ParameterError(f"dropout must lie between 0 and 1, got {self.dropout}")
+
+
+def _is_size(value):
+    return isinstance(value, int) and 1 <= value <= WIDEST
 
 
 def make_predictor(latent, settings):

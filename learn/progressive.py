@@ -82,13 +82,13 @@ def default_epochs(epochs):
     Parameters
     ----------
     epochs : int
-        Of the first phase and of the last joint one.
+        Of the first phase, which learns to reconstruct from nothing.
     """
     return {
         "latent": epochs,
-        "kl": max(1, epochs // 12),
-        "regression": max(1, epochs // 10),
-        "finish": epochs,
+        "kl": max(1, epochs // 30),
+        "regression": max(1, epochs // 15),
+        "finish": max(1, 2 * epochs // 3),
         "predictor": 2 * epochs,
     }
 
@@ -196,13 +196,15 @@ class Progressive:
             return framework, None
         if scratch:
             framework = self._framework(self.plan.latents[0])
-            self._train(framework, self._phase("scratch", scratch, "finish"), None)
+            self._train(
+                framework, self._phase("scratch", scratch, "finish", learning_rate=2e-3), None
+            )
             return framework, "scratch"
         framework, name = self._latent_size()
         name, kl = self._kl_weight(framework, name)
         name, regression = self._regression_weight(framework, name, kl)
         weights = Weights(1.0, kl, regression)
-        self._train(framework, self._phase("finish", weights, "finish", learning_rate=5e-4), name)
+        self._train(framework, self._phase("finish", weights, "finish"), name)
         return framework, "finish"
 
     def _latent_size(self):
@@ -210,7 +212,7 @@ class Progressive:
         records, frameworks = {}, {}
         for latent in self.plan.latents:
             frameworks[latent] = self._framework(latent)
-            phase = self._phase(f"latent-{latent}", Weights(), "latent")
+            phase = self._phase(f"latent-{latent}", Weights(), "latent", learning_rate=2e-3)
             records[latent] = self._train(frameworks[latent], phase, None)
         allowed = LATENT_LOSS * min(_validation(r) for r in records.values())
         chosen = next(k for k in sorted(records) if _validation(records[k]) <= allowed)

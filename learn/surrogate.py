@@ -16,7 +16,7 @@ from safetensors.torch import save as save_tensors
 from homog import __version__
 from homog.errors import DataError, ParameterError
 from homog.files import write_atomically
-from learn.calibration import Calibration, interval
+from learn.calibration import PROBABILITIES, Calibration, interval
 from learn.data import Scaler
 from learn.framework import Framework
 from learn.networks import Architecture
@@ -122,7 +122,8 @@ class Surrogate:
         octants, n = np.asarray(octants), self.architecture.octant
         if octants.ndim != 4 or octants.shape[1:] != (n,) * 3:
             raise ParameterError(f"expected octants (B, {n}, {n}, {n}), got {octants.shape}")
-        if octants.dtype != bool and not np.all((octants >= 0) & (octants <= 1)):
+        numbers = octants.dtype.kind in "bfiu"
+        if not (numbers and np.all((octants >= 0) & (octants <= 1))):
             raise ParameterError("octants must hold occupancies from 0 to 1")
         return self._batches(self.framework.vae.encode, octants)
 
@@ -193,12 +194,11 @@ class Surrogate:
     def _predictions(self, parts, calibrated):
         mean, aleatoric, epistemic, total = (np.asarray(part, float) for part in parts)
         known = self.calibration if calibrated else Calibration.none(len(self.targets))
-        if calibrated:
+        if calibrated and self.framework.scatter is None:  # nothing tells the two apart
+            aleatoric, epistemic, total = (known.factor * p for p in (aleatoric, epistemic, total))
+        elif calibrated:
             total = np.maximum(known.factor * total, aleatoric)
-            if self.framework.scatter is None:  # nothing tells the two apart
-                aleatoric, epistemic = known.factor * aleatoric, known.factor * epistemic
-            else:
-                epistemic = np.sqrt(total**2 - aleatoric**2)
+            epistemic = np.sqrt(total**2 - aleatoric**2)
         unit = self.scaler.deviation
         return {
             name: Prediction(
@@ -220,12 +220,13 @@ class Surrogate:
         parts = []
         with torch.no_grad():
             for start in range(0, max(len(array), 1), BATCH):
-                batch = torch.from_numpy(np.ascontiguousarray(array[start : start + BATCH]))
-                parts.append([p.cpu().numpy() for p in function(batch.to(self.device).float())])
+                batch = np.ascontiguousarray(array[start : start + BATCH], np.float32)
+                made = function(torch.from_numpy(batch).to(self.device))
+                parts.append([part.cpu().numpy() for part in made])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def save(self, folder, half=False):
-        """Write the folder; a crash leaves the old surrogate, or the new one.
+        """Write the folder; a crash leaves the old surrogate, the new one, or none: no mixture.
 
         Parameters
         ----------
@@ -329,7 +330,10 @@ def _parsed(text, weights):
     scaler = Scaler(*(np.array(said["scaler"][k], float) for k in ("mean", "deviation")))
     known = said["calibration"]
     factor, scores = (np.array(known[k], float) for k in ("factor", "scores"))
-    if not len(targets) == settings.targets == len(scaler.mean) == len(factor) == len(scores):
-        raise DataError("the numbers of targets differ; copy or train the surrogate again")
     calibration = Calibration(factor, scores, tuple(known["method"]))
+    each = targets, scaler.mean, scaler.deviation, factor, scores, calibration.method
+    if {len(part) for part in each} != {settings.targets} or scores.shape[
+        1:
+    ] != PROBABILITIES.shape:
+        raise DataError("the numbers of targets differ; copy or train the surrogate again")
     return framework, targets, scaler, calibration, said["origin"], said["notes"]

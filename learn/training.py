@@ -39,7 +39,7 @@ class Optimiser:
     seed : int
     """
 
-    batch: int = 256
+    batch: int = 128
     decay: float = 0.03
     patience: int = 20
     keep_positive: float = 0.6

@@ -80,7 +80,8 @@ def moments_around(framework, center, deviation, draws):
         aleatoric = torch.exp(2 * log_scatter).unflatten(0, shape)[None]
         within = torch.maximum(within, aleatoric)  # what scatters in the solid is there at least
     over = (0, 2)  # hypotheses and samples
-    total = within.mean(over) + mean.var(over, correction=0)
+    spread = (mean - mean.mean(over, keepdim=True)) ** 2
+    epistemic = (within - aleatoric + spread).mean(over)
     aleatoric = aleatoric.mean(over)
-    epistemic = (total - aleatoric).clamp(min=0)
+    total = aleatoric + epistemic
     return Moments(mean.mean(over), aleatoric.sqrt(), epistemic.sqrt(), total.sqrt())
