@@ -79,7 +79,7 @@ class Framework(nn.Module):
             Whether z is sampled (in training) or the mean (for judging).
         """
         if batch.z is not None:
-            terms = self.property_terms(batch.z, batch)
+            terms = self.property_terms(batch.z, batch, sample)
             return {**terms, "total": weights.regression * (terms["regression"] + terms["scatter"])}
         mean, log_variance = self.vae.encode_seen(batch.seen)
         z = mean
@@ -92,7 +92,7 @@ class Framework(nn.Module):
         if weights.kl:
             total = total + weights.kl * kl
         if weights.regression:
-            terms |= self.property_terms(mean, batch)
+            terms |= self.property_terms(mean, batch, sample)
             total = total + weights.regression * sum(terms[k] for k in ("regression", "scatter"))
         return {**terms, "total": total}
 
@@ -101,12 +101,18 @@ class Framework(nn.Module):
         squared = (made - seen) ** 2 * self.vae.domain.weights
         return squared.flatten(1).sum(1).mean()
 
-    def property_terms(self, z, batch):
-        """Loss of the predictor and of the deviation under scatter."""
+    def property_terms(self, z, batch, learning):
+        """Loss of the predictor and of the deviation under scatter.
+
+        What a predictor minimises may be no measure of how good it is (see ``gaussian_loss``):
+        where it is judged, the negative log-likelihood counts.
+        """
         scatter = z.new_zeros(())
         if self.scatter is not None:
             scatter = ((self.log_scatter(z) - batch.log_scatter) ** 2).sum(-1).mean()
-        return {"regression": self.predictor.loss(z, batch.y), "scatter": scatter}
+        predictor = self.predictor
+        judged = predictor.loss(z, batch.y) if learning else predictor.judge(z, batch.y)
+        return {"regression": judged, "scatter": scatter}
 
     def description(self):
         """What ``from_description`` needs to make the same shapes, as JSON."""

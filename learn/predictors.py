@@ -148,6 +148,10 @@ class Predictor(nn.Module):
         """Mean loss of latent vectors (B, latent) and standardised targets (B, targets)."""
         raise NotImplementedError
 
+    def judge(self, z, y):
+        """Mean negative log-likelihood of standardised targets: what choices are made by."""
+        return -predictive(self(z)).log_prob(y).mean()
+
     def fit(self, z, y):
         """Finish after training, with the training units; most have nothing to do."""
 
@@ -207,6 +211,9 @@ class Deterministic(Predictor):
 
     def loss(self, z, y):
         return ((self.network(z) - y) ** 2).sum(-1).mean()
+
+    def judge(self, z, y):
+        return self.loss(z, y)  # the deviation is not known before ``fit``
 
     def fit(self, z, y):
         residual = y - self.network(z)
