@@ -1,6 +1,7 @@
 """Train a surrogate on a labelled dataset, from reading the units to the finished folder."""
 
 import os
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,29 +127,31 @@ def train(path, folder, plan, selection, fabric, tell=None, base=None, half=Fals
 
 
 def prepare(folder, force):
-    """Make the folder of a training, or refuse one that holds a surrogate already.
+    """Make the folder of a training, or refuse one that holds a finished one.
 
     Raises
     ------
     ParameterError
         If it does, and is not to be replaced.
     """
-    if (folder / DESCRIPTION).exists() and not force:
+    checkpoints = folder / CHECKPOINTS
+    if (folder / DESCRIPTION).exists() and not checkpoints.exists() and not force:
         raise ParameterError(f"{folder}: holds a surrogate already; use --force to replace it")
     if force:
-        for path in (folder / HISTORY, *(folder / CHECKPOINTS).glob("*.safetensors")):
+        for path in (folder / HISTORY, *checkpoints.glob("*.safetensors")):
             path.unlink(missing_ok=True)
     try:
-        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ParameterError(f"{folder}: {error.strerror}; name another folder") from error
 
 
 def clear(folder):
-    """Remove the checkpoints of a training that is finished."""
-    for path in folder.glob("*.safetensors"):
-        path.unlink()
-    folder.rmdir()
+    """Remove the checkpoints of a training that is finished: it is once their folder is gone."""
+    finished = folder.with_name(f"{folder.name}.finished")
+    shutil.rmtree(finished, ignore_errors=True)  # of a run that was killed here
+    folder.rename(finished)
+    shutil.rmtree(finished)
 
 
 def estimate(trainer, plan, history, base=None):
