@@ -62,6 +62,16 @@ def test_properties_are_learned_at_the_means():
     assert terms["scatter"].item() == pytest.approx((error**2).sum(1).mean().item(), rel=1e-5)
 
 
+def test_predictors_learn_by_their_loss_and_are_judged_by_their_likelihood():
+    framework = toys.framework()
+    octants, batch = batch_of(framework)
+    z = framework.vae.encode(octants)[0]
+    learned, judged = (framework(batch, ALL, sample)["regression"] for sample in (True, False))
+    assert torch.allclose(learned, framework.predictor.loss(z, batch.y))
+    assert torch.allclose(judged, -framework.predictor(z).log_prob(batch.y).mean())
+    assert abs(judged - learned) > 0.1
+
+
 def test_total_is_the_weighted_sum():
     framework = toys.framework()
     terms = framework(batch_of(framework)[1], ALL)

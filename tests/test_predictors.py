@@ -128,6 +128,17 @@ def test_density_of_the_hypotheses_together_is_the_mean_of_theirs(name):
     assert one == pytest.approx(logsumexp(each, axis=0) - np.log(len(each)), rel=1e-4)
 
 
+@every_kind
+def test_predictors_are_judged_by_the_likelihood_of_their_hypotheses_together(name):
+    """But for the one that has no deviation before it is fitted."""
+    predictor, (z, y) = fitted(name), units()
+    with torch.no_grad():
+        each, judged = predictor(z).log_prob(y).numpy(), predictor.judge(z, y).item()
+        loss = predictor.loss(z, y).item()
+    nll = -np.mean(logsumexp(each, axis=0) - np.log(len(each)))
+    assert judged == pytest.approx(loss if name == "deterministic" else nll, rel=1e-4)
+
+
 def test_gaussian_loss_is_a_weighted_likelihood():
     generator = torch.Generator().manual_seed(0)
     mean, log_deviation, y = (torch.randn(9, TARGETS, generator=generator) for _ in range(3))

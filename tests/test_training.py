@@ -107,6 +107,24 @@ def test_what_goes_on_from_a_checkpoint_ends_as_if_nothing_happened(
     assert_same(copied(framework), copied(done))
 
 
+def test_the_best_weights_outlive_a_crash_after_which_none_are_better(trainer_of, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    optimiser = replace(OPTIMISER, decay=1e4)  # a rate that grows
+    phase, done = replace(JOINT, epochs=6, learning_rate=0.1), toys.framework()
+    best = trainer_of(optimiser).train(done, phase)["best epoch"]
+    trainer_of().checkpoint(phase).unlink()
+
+    def interrupt(_, row):
+        if row["epoch"] == best + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer_of(optimiser, progress=interrupt).train(toys.framework(), phase)
+    framework = toys.framework()
+    trainer_of(optimiser).train(framework, phase)
+    assert_same(copied(framework), copied(done))
+
+
 def test_checkpoints_wait_until_there_is_something_to_lose(trainer_of, tmp_path):
     trainer_of().train(toys.framework(), JOINT)
     assert [path.name for path in tmp_path.iterdir()] == ["joint.safetensors"]
@@ -166,10 +184,13 @@ def test_losses_of_training_are_means_over_its_units(trainer_of, data):
     framework = toys.framework()
     phase = replace(FROZEN, epochs=1, learning_rate=0.0)
     record = trainer.train(framework, phase)
+    batch = data.batch(torch.tensor(trainer.epochs[0]))
     with torch.no_grad():
-        terms = framework(data.batch(torch.tensor(trainer.epochs[0])), JOINT.weights, sample=False)
-    for name in ("regression", "scatter"):
-        assert record[f"training {name}"] == pytest.approx(terms[name].item(), rel=1e-4)
+        z = framework.vae.encode_seen(batch.seen)[0]
+        regression = framework.predictor.loss(z, batch.y).item()
+        scatter = ((framework.log_scatter(z) - batch.log_scatter) ** 2).sum(1).mean().item()
+    assert record["training regression"] == pytest.approx(regression, rel=1e-4)
+    assert record["training scatter"] == pytest.approx(scatter, rel=1e-4)
 
 
 def test_a_training_learns(trainer_of):
