@@ -5,8 +5,9 @@ from contextlib import contextmanager
 import click
 
 from homog.errors import DataError, ParameterError
-from homog.terminal import FORCE, OUTPUT, THREADS, complain, counter, show
+from homog.terminal import FORCE, OUTPUT, PATH, THREADS, complain, counter, show
 
+DRAWING = ("matplotlib", "mpl_toolkits", "skimage", "PIL")  # packages of the extra view
 PICTURES = ("parity", "reliability", "convergence", "reconstructions", "cases")
 
 
@@ -30,8 +31,8 @@ Examples:
 
 
 @click.command(epilog=TRAIN_EXAMPLES)
-@click.argument("dataset", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), required=True, help="Folder to write.")
+@click.argument("dataset", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to write.")
 @click.option(
     "--preset",
     type=click.Choice(["fast", "paper"]),
@@ -76,7 +77,7 @@ Examples:
     help="Share of the units with positive Poisson's ratio that each epoch uses.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--vae", type=click.Path(), help="Surrogate whose autoencoder stays as it is.")
+@click.option("--vae", type=PATH, help="Surrogate whose autoencoder stays as it is.")
 @click.option(
     "--scratch",
     nargs=2,
@@ -169,8 +170,10 @@ def needs_learn():
     try:
         yield
     except ModuleNotFoundError as error:
+        package = error.name.partition(".")[0]
+        extra = "view" if package in DRAWING else "learn"
         raise ParameterError(
-            f"{error.name} is not installed; pip install 'homog-toolkit[learn]'"
+            f"{package} is not installed; pip install 'homog-toolkit[{extra}]'"
         ) from error
 
 
@@ -234,9 +237,9 @@ class _Tell:
 
 
 @click.command(epilog="\b\nExample:\n  homog evaluate model/ labelled.h5 -o evaluation/\n")
-@click.argument("model", type=click.Path())
-@click.argument("dataset", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), help="Folder for pictures and numbers.")
+@click.argument("model", type=PATH)
+@click.argument("dataset", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Folder for pictures and numbers.")
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
@@ -258,6 +261,8 @@ def evaluate(model, dataset, output, samples, as_json, threads):
     with needs_learn():
         from learn.evaluation import Evaluation, table
 
+        if output:
+            import learn.plots  # noqa: F401 (what is missing is said before the work)
     use_threads(threads)
     surrogate = surrogate_of(model)
     if output:
@@ -300,9 +305,9 @@ def make_folder(path):
 
 
 @click.command(epilog="\b\nExample:\n  homog interpolate default a.npy b.npy -o morph.png\n")
-@click.argument("model", type=click.Path())
-@click.argument("first", type=click.Path())
-@click.argument("second", type=click.Path())
+@click.argument("model", type=PATH)
+@click.argument("first", type=PATH)
+@click.argument("second", type=PATH)
 @click.option("--steps", type=click.IntRange(min=2), default=9, show_default=True)
 @OUTPUT
 @FORCE
@@ -314,9 +319,9 @@ def interpolate(model, first, second, steps, output, force):
     from homog.files import check_output
 
     with needs_learn():
+        from homog.view import save_figure
         from learn.interpolation import morph
         from learn.plots import morphing
-    from homog.view import save_figure
 
     if not output.endswith(".png"):
         raise ParameterError(f"{output}: expected a name that ends in .png")
@@ -335,11 +340,15 @@ def _octant(path, size):
     from homog.cell import validated_voxels
     from homog.errors import naming
     from homog.formats import read_array
+    from homog.packing import CUBIC
+    from homog.symmetry import symmetry
 
     with naming(path):
         voxels = validated_voxels(read_array(path))
         if voxels.shape != (2 * size,) * 3:
             raise DataError(f"expected {2 * size} voxels along each edge, got {voxels.shape}")
+        if symmetry(voxels).order != CUBIC:
+            raise DataError("not a cubic cell; a surrogate knows cubic cells only")
     return voxels[:size, :size, :size]
 
 
