@@ -126,8 +126,12 @@ def training_curves(history):
     history : dict
         Content of a history file.
     """
+    rows = [row for record in history["phases"] for row in record["curves"]]
     terms = ("reconstruction", "kl", "regression", "scatter")
-    figure, plots = plt.subplots(len(terms), 1, figsize=(9, 9), layout="constrained", sharex=True)
+    terms = [term for term in terms if any(f"validation {term}" in row for row in rows)]
+    figure, plots = plt.subplots(
+        len(terms), 1, figsize=(9, 2.25 * len(terms)), layout="constrained", sharex=True
+    )
     start = 0
     for record in history["phases"]:
         epochs = start + np.arange(1, record["epochs"] + 1)
@@ -142,9 +146,8 @@ def training_curves(history):
         )  # fmt: skip
         start += record["epochs"]
     for axes, term in zip(plots, terms, strict=True):
-        axes.set_ylabel(term)
+        axes.set(ylabel=term, yscale="log" if term == "reconstruction" else "linear")
         axes.grid(alpha=0.3)
-    plots[0].set_yscale("log")
     plots[0].legend()
     plots[-1].set_xlabel("epoch")
     return figure
