@@ -1,13 +1,12 @@
 """Training data: labelled units as tensors, split, selected and standardised."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from homog.errors import DataError, ParameterError
 from homog.summary import dataset_hash
-from learn.framework import Batch
 from learn.networks import VAE
 
 PARTS = ("training", "validation", "test")
@@ -110,24 +109,6 @@ class TrainingData:
             return y, None
         scatter = np.maximum(self.scatter / self.scaler.deviation, FLOOR)
         return y, torch.tensor(np.log(scatter), dtype=torch.float32)
-
-    def batch(self, chosen, device="cpu"):
-        """Units of some indices as a ``Batch``."""
-        y, log_scatter = self.standardised()
-        return Batch(
-            self.seen[chosen].to(device).float(),
-            y[chosen].to(device),
-            None if log_scatter is None else log_scatter[chosen].to(device),
-        )
-
-    def only(self, count):
-        """The first ``count`` units, for trials."""
-        cut = {
-            name: getattr(self, name)[:count]
-            for name in ("rows", "seen", "nominal", "observed", "auxetic", "part")
-        }
-        scatter = None if self.scatter is None else self.scatter[:count]
-        return replace(self, **cut, scatter=scatter)
 
 
 def split(source, seed):

@@ -25,19 +25,21 @@ from safetensors.torch import load
 from homog import cli, learn_commands
 from homog.learn_commands import LEARN_COMMANDS
 from homog.units.family import unfold
-from learn import evaluation, networks, predictors, progressive, surrogate, training
+from learn import evaluation, networks, plots, predictors, progressive, surrogate, training
 from learn.evaluation import Evaluation, table
 from learn.networks import Architecture
 from learn.progressive import STEPS, read_history
 from learn.surrogate import Surrogate
 
 QUICK = ("--scratch", "1e-4", "0.1", "--epochs", "1", "--latent", "3", "--threads", "1")
+DRAW_CURVES = learn_commands.draw_curves
 NAMES = [command.name for command in LEARN_COMMANDS]
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Networks of the command line are small, and all phases have as many epochs."""
+    """Networks of the command line are small, all phases as long, and curves are not drawn."""
+    monkeypatch.setattr(learn_commands, "draw_curves", lambda folder: None)
     monkeypatch.setattr(progressive, "default_epochs", lambda epochs: dict.fromkeys(STEPS, epochs))
     monkeypatch.setattr(networks, "Architecture", partial(Architecture, width=24, depth=1))
     monkeypatch.setattr(predictors, "HIDDEN", {"fast": (16, 8), "paper": (16, 8)})
@@ -51,7 +53,8 @@ def units(tmp_path):
     return tmp_path / "a.npy", tmp_path / "b.npy"
 
 
-def test_train_writes_a_surrogate_and_tells_of_its_way(run, labelled, tmp_path):
+def test_train_writes_a_surrogate_and_tells_of_its_way(run, labelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(learn_commands, "draw_curves", DRAW_CURVES)
     folder = tmp_path / "model"
     code, out, err = run("train", labelled, "-o", folder, *QUICK)
     assert code == 0
@@ -105,7 +108,10 @@ def test_train_starts_again_only_by_force(run, labelled, tmp_path):
     assert Surrogate.load(tmp_path / "model").origin["split seed"] == 1
 
 
-def test_train_keeps_the_autoencoder_of_another_surrogate(run, labelled, model, tmp_path):
+def test_train_keeps_the_autoencoder_of_another_surrogate(
+    run, labelled, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(learn_commands, "draw_curves", DRAW_CURVES)
     folder = tmp_path / "other"
     command = ("train", labelled, "-o", folder, "--vae", model, "--predictor", "laplace", *QUICK)
     assert run(*command)[0] == 0
@@ -230,7 +236,9 @@ def test_evaluate_prints_json(run, model, labelled):
 
 
 def test_evaluate_writes_numbers_and_pictures(run, model, labelled, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "CASES", 1)  # the best and the worst: drawing takes long
+    monkeypatch.setattr(evaluation, "CASES", 1)  # fewer than there are: drawing takes long
+    monkeypatch.setattr(plots, "cases", partial(plots.cases, realisations=1))
+    monkeypatch.setattr(plots, "reconstructions", partial(plots.reconstructions, count=2))
     folder = tmp_path / "evaluation"
     code, *_ = run(
         "evaluate", model, labelled, "--samples", "4", "-o", folder, "--json", "--threads", "1"
@@ -458,6 +466,7 @@ def test_what_is_not_installed_is_named_with_the_extra_that_has_it(
 
 
 def test_training_needs_no_pictures(run, labelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(learn_commands, "draw_curves", DRAW_CURVES)
     monkeypatch.delitem(sys.modules, "learn.plots", raising=False)
     monkeypatch.delitem(sys.modules, "homog.view", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

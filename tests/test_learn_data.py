@@ -119,14 +119,6 @@ def test_octants_are_read_as_they_are(labelled, truth, domain):
     assert np.array_equal(back.numpy(), truth[0])
 
 
-def test_a_batch_has_the_units_of_its_indices(data):
-    chosen = torch.tensor([5, 3, 80])
-    batch, (y, log_scatter) = data.batch(chosen), data.standardised()
-    assert torch.equal(batch.seen, data.seen[chosen].float())
-    assert torch.equal(batch.y, y[chosen])
-    assert torch.equal(batch.log_scatter, log_scatter[chosen])
-
-
 def test_units_without_labels_are_left_out_and_the_others_stay_in_their_part(data, tmp_path):
     missing = [3, 40, 77]
 
@@ -147,7 +139,6 @@ def test_without_scatter_nominal_labels_are_observed(tmp_path):
     assert np.array_equal(data.observed, data.nominal)
     assert data.scatter is None
     assert data.standardised()[1] is None
-    assert data.batch(torch.tensor([0])).log_scatter is None
 
 
 def test_a_target_without_sensitivities_leaves_the_scatter_unknown(tmp_path):

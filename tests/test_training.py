@@ -171,7 +171,7 @@ def test_the_best_weights_stay(trainer_of, data, tmp_path):
     validation = torch.from_numpy(data.members("validation"))
     framework.eval()
     with torch.no_grad():
-        total = framework(data.batch(validation), phase.weights, sample=False)["total"].item()
+        total = framework(toys.batch(data, validation), phase.weights, sample=False)["total"].item()
     assert total == pytest.approx(min(losses), rel=1e-5)
     assert record["validation total"] == min(losses)
     again = toys.framework(seed=1)
@@ -184,7 +184,7 @@ def test_losses_of_training_are_means_over_its_units(trainer_of, data):
     framework = toys.framework()
     phase = replace(FROZEN, epochs=1, learning_rate=0.0)
     record = trainer.train(framework, phase)
-    batch = data.batch(torch.tensor(trainer.epochs[0]))
+    batch = toys.batch(data, torch.tensor(trainer.epochs[0]))
     with torch.no_grad():
         z = framework.vae.encode_seen(batch.seen)[0]
         regression = framework.predictor.loss(z, batch.y).item()
@@ -227,6 +227,18 @@ def test_a_phase_without_regression_leaves_the_predictor_as_it_is(trainer_of):
     assert_same(copied(framework.predictor), before)
     assert not torch.equal(framework.vae.decoder[0].weight, vae["decoder.0.weight"])
     assert all(parameter.requires_grad for parameter in framework.parameters())
+
+
+def test_units_are_given_by_their_indices(trainer_of, data):
+    chosen = torch.tensor([5, 3, 80])
+    batch, (y, log_scatter) = trainer_of().units(chosen), data.standardised()
+    assert torch.equal(batch.seen, data.seen[chosen].float())
+    assert torch.equal(batch.y, y[chosen])
+    assert torch.equal(batch.log_scatter, log_scatter[chosen])
+    z = torch.randn(toys.COUNT, 3)
+    staying = trainer_of().units(chosen, z)
+    assert staying.seen is None
+    assert torch.equal(staying.z, z[chosen])
 
 
 def test_latent_vectors_are_the_means(trainer_of, data):

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from homog.dataset import Cells, pack, write_dataset
 from homog.units.family import unfold
 from learn.data import Selection
-from learn.framework import Framework, Weights
+from learn.framework import Batch, Framework, Weights
 from learn.networks import Architecture
 from learn.predictors import PredictorSettings
 from learn.progressive import STEPS, Plan
@@ -147,6 +147,12 @@ def plan(epochs=2, latents=(3,), settings=None, optimiser=None, **options):
 
 def selection(*targets, **options):
     return Selection(targets or ("E", "nu"), **options)
+
+
+def batch(data, chosen):
+    """Units of training data as the framework takes them."""
+    y, log_scatter = data.standardised()
+    return Batch(data.seen[chosen].float(), y[chosen], log_scatter[chosen])
 
 
 def trained(path, folder):
