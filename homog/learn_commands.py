@@ -1,10 +1,11 @@
 """Commands for surrogates: train, evaluate, interpolate. Torch is imported when one runs."""
 
+import sys
 from contextlib import contextmanager
 
 import click
 
-from homog.errors import DataError, ParameterError
+from homog.errors import DataError, HomogError, ParameterError
 from homog.terminal import FORCE, OUTPUT, PATH, THREADS, complain, counter, show
 
 DRAWING = ("matplotlib", "mpl_toolkits", "skimage", "PIL")  # packages of the extra view
@@ -110,7 +111,7 @@ def train(dataset, output, force, **options):
     use_threads(threads)
     base = surrogate_of(vae) if vae else None
     fabric = Devices(**where).launch()
-    with training_bar(fabric.is_global_zero) as tell:
+    with one_voice(fabric.is_global_zero), training_bar(fabric.is_global_zero) as tell:
         surrogate = train(dataset, output, plan, selection, fabric, tell, base, half, force)
     if fabric.is_global_zero:
         draw_curves(output)
@@ -162,6 +163,17 @@ def _training(options):
     )
     where = {name: options[name] for name in ("devices", "nodes", "precision", "deterministic")}
     return selection, plan, where
+
+
+@contextmanager
+def one_voice(speaks):
+    """Of several processes that meet an error, one says it."""
+    try:
+        yield
+    except HomogError as error:
+        if speaks:
+            raise
+        sys.exit(error.exit_code)
 
 
 @contextmanager

@@ -106,6 +106,7 @@ def train(path, folder, plan, selection, fabric, tell=None, base=None, half=Fals
         architecture, latent=plan.latents[0]
     ):
         raise ParameterError("the autoencoder to keep is of another architecture; name the same")
+    refuse(folder, force)
     if fabric.is_global_zero:
         prepare(folder, force)
     fabric.barrier()
@@ -126,17 +127,30 @@ def train(path, folder, plan, selection, fabric, tell=None, base=None, half=Fals
     return surrogate
 
 
-def prepare(folder, force):
-    """Make the folder of a training, or refuse one that holds a finished one.
+def refuse(folder, force):
+    """Refuse a folder that cannot be one, or that holds a finished training.
 
     Raises
     ------
     ParameterError
-        If it does, and is not to be replaced.
+        If it is a file, or the training is not to be replaced.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ParameterError(f"{folder}: expected a folder to write, got a file; name another")
+    finished = (folder / DESCRIPTION).exists() and not (folder / CHECKPOINTS).exists()
+    if finished and not force:
+        raise ParameterError(f"{folder}: holds a surrogate already; use --force to replace it")
+
+
+def prepare(folder, force):
+    """Make the folder of a training; with force nothing is left of an earlier one to go on with.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be made.
     """
     checkpoints = folder / CHECKPOINTS
-    if (folder / DESCRIPTION).exists() and not checkpoints.exists() and not force:
-        raise ParameterError(f"{folder}: holds a surrogate already; use --force to replace it")
     if force:
         for path in (folder / HISTORY, *checkpoints.glob("*.safetensors")):
             path.unlink(missing_ok=True)

@@ -217,7 +217,7 @@ def test_train_refuses_another_training_in_the_folder(run, labelled, tmp_path):
 def test_train_refuses_a_file_in_place_of_a_folder(run, labelled, tmp_path):
     (tmp_path / "model").touch()
     outcome = run("train", labelled, "-o", tmp_path / "model", *QUICK)
-    assert_refused(outcome, 2, "model: ", "name another folder")
+    assert_refused(outcome, 2, "model: expected a folder to write, got a file")
 
 
 def test_evaluate_prints_the_table(run, model, labelled):
@@ -535,7 +535,7 @@ def distributed(*arguments):
 def test_two_processes_train_one_surrogate(labelled, tmp_path):
     """Slow to start: both import torch, then they find each other."""
     folder = tmp_path / "model"
-    done = distributed(labelled, "-o", folder, *QUICK, "--preset", "fast")
+    done = distributed(labelled, "-o", folder, *QUICK)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{folder}: surrogate of E, nu; see homog evaluate\n"
     made = Surrogate.load(folder)
@@ -544,3 +544,8 @@ def test_two_processes_train_one_surrogate(labelled, tmp_path):
     phases = read_history(folder / "history.json")["phases"]
     assert [record["name"] for record in phases] == ["scratch", "predictor"]
     assert not (folder / "checkpoints").exists()
+    again = distributed(labelled, "-o", folder, *QUICK)
+    assert again.returncode == 2
+    assert again.stderr.count("homog: ") == 1  # both met the error
+    assert "model: holds a surrogate already; use --force" in again.stderr
+    assert "Traceback" not in again.stderr

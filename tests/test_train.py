@@ -346,8 +346,10 @@ def test_few_units_are_enough(tmp_path):
 
 def test_a_file_is_no_folder_for_a_surrogate(labelled, tmp_path):
     (tmp_path / "model").touch()
-    with pytest.raises(ParameterError, match=r"model: .*; name another folder"):
+    with pytest.raises(ParameterError, match="model: expected a folder to write, got a file"):
         run(labelled, tmp_path / "model")
+    with pytest.raises(ParameterError, match=r"inside: .*; name another folder"):
+        run(labelled, tmp_path / "model" / "inside")
 
 
 def test_datasets_are_named_when_they_cannot_train(tmp_path):
