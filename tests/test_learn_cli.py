@@ -37,6 +37,13 @@ NAMES = [command.name for command in LEARN_COMMANDS]
 
 
 @pytest.fixture(autouse=True)
+def one_thread():
+    """Commands set the threads of torch for good; digits of other tests depend on them."""
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Networks of the command line are small, all phases as long, and curves are not drawn."""
     monkeypatch.setattr(learn_commands, "draw_curves", lambda folder: None)

@@ -116,6 +116,12 @@ def test_progress_is_told_only_to_those_who_ask(labelled, undisturbed, tmp_path)
     assert history_of(tmp_path / "model") == history_of(undisturbed)
 
 
+def run_with_checkpoints(path, folder):
+    """A training that saves after every epoch."""
+    training.CHECKPOINT_SECONDS = -1
+    run(path, folder, PLAN)
+
+
 def changes(path, count, alive):
     """Wait until a file was replaced so many times, or nobody is left to do it."""
     seen = set()
@@ -130,13 +136,14 @@ def changes(path, count, alive):
 
 @pytest.mark.parametrize(("watched", "count"), [("checkpoints", 21), ("history.json", 7)])
 def test_a_training_that_is_killed_again_and_again_ends_as_if_nothing_happened(
-    watched, count, labelled, undisturbed, tmp_path, monkeypatch
+    watched, count, labelled, undisturbed, tmp_path
 ):
     """SIGKILL after some checkpoints or phases, until the work is done."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    context = get_context("forkserver")  # a fork of this process would miss the threads of torch
+    context.set_forkserver_preload([__name__])
     folder, kills = tmp_path / "model", 0
     for _ in range(40):
-        process = get_context("fork").Process(target=run, args=(labelled, folder, PLAN))
+        process = context.Process(target=run_with_checkpoints, args=(labelled, folder))
         process.start()
         changes(folder / watched, count, process.is_alive)
         if process.is_alive():
