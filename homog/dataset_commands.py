@@ -13,6 +13,7 @@ from homog.terminal import (
     POISSON,
     WORKERS,
     YOUNG,
+    check_ending,
     counter,
     label_bar,
     show,
@@ -60,17 +61,12 @@ def generate(output, count, seed, sources, resolution, min_feature, workers, for
     from homog.units.sampling import Plan, cells_of, sample
 
     plan = Plan(count, seed, resolution, tuple(sources.split(",")), min_feature)
-    _check_dataset_name(output)
+    check_ending(output, *ENDINGS)
     check_output(output, force)
     with counter("units", count) as progress:
         found = sample(plan, worker_count(workers), progress)
     write_dataset(output, cells_of(found, plan))
     show(f"{output}: {count} units; rejected {_counts(found.rejected)}")
-
-
-def _check_dataset_name(output):
-    if not output.endswith(ENDINGS):
-        raise ParameterError(f"{output}: expected a name that ends in .h5 or .hdf5")
 
 
 def _counts(numbers):
@@ -91,7 +87,7 @@ def pack(files, threshold, output, force):
     from homog.files import check_output
     from homog.packing import packed_files
 
-    _check_dataset_name(output)
+    check_ending(output, *ENDINGS)
     check_output(output, force)
     with counter("cells", len(files)) as progress:
         cells = packed_files(files, threshold, progress)
@@ -114,8 +110,7 @@ def extract(dataset, index, output, force):
     from homog.dataset import Dataset
     from homog.files import check_output, write_atomically
 
-    if not output.endswith(".npy"):
-        raise ParameterError(f"{output}: expected a name that ends in .npy")
+    check_ending(output, ".npy")
     check_output(output, force)
     with naming(dataset), Dataset(dataset) as units:
         unit = unit_at(units, index)
@@ -193,8 +188,7 @@ def view(dataset, sample, index, properties, seed, output, force):
     from homog.dataset import Dataset
     from homog.files import check_output
 
-    if not output.endswith(".png"):
-        raise ParameterError(f"{output}: expected a name that ends in .png")
+    check_ending(output, ".png")
     check_output(output, force)
     drawing = _drawing()
     with naming(dataset), Dataset(dataset) as units:
@@ -262,7 +256,7 @@ def label(dataset, output, workers, dask, scheduler, array, merge, dry_run, forc
     from homog.files import check_output
     from homog.labels import Settings
 
-    _check_dataset_name(output)
+    check_ending(output, *ENDINGS)
     if os.path.realpath(dataset) == os.path.realpath(output):
         raise ParameterError(f"{output}: output and input are one file; name another output")
     check_output(output, force)

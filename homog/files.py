@@ -26,6 +26,20 @@ def check_output(path, force=False):
         raise ParameterError(f"{path}: folder {path.parent} is read-only; name another one")
 
 
+def make_folder(path, parents=False):
+    """Make a folder for output, unless it is there.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"{path}: {error.strerror}; name another folder") from error
+
+
 def write_atomically(path, content, check=None):
     """Write a file so that a crash or a full disk leaves the old one, or the new one whole.
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import click
 
 from homog.errors import DataError, HomogError, ParameterError
-from homog.terminal import FORCE, OUTPUT, PATH, THREADS, complain, counter, show
+from homog.terminal import FORCE, OUTPUT, PATH, THREADS, check_ending, complain, counter, show
 
 DRAWING = ("matplotlib", "mpl_toolkits", "skimage", "PIL")  # packages of the extra view
 PICTURES = ("parity", "reliability", "convergence", "reconstructions", "cases")
@@ -270,6 +270,8 @@ def evaluate(model, dataset, output, samples, as_json, threads):
     """
     import json
 
+    from homog.files import make_folder
+
     with needs_learn():
         from learn.evaluation import Evaluation, table
 
@@ -306,16 +308,6 @@ def write_evaluation(evaluation, summary, folder, progress):
         progress()
 
 
-def make_folder(path):
-    """Make a folder for output, unless it is there."""
-    from pathlib import Path
-
-    try:
-        Path(path).mkdir(exist_ok=True)
-    except OSError as error:
-        raise ParameterError(f"{path}: {error.strerror}; name another folder") from error
-
-
 @click.command(epilog="\b\nExample:\n  homog interpolate default a.npy b.npy -o morph.png\n")
 @click.argument("model", type=PATH)
 @click.argument("first", type=PATH)
@@ -335,8 +327,7 @@ def interpolate(model, first, second, steps, output, force):
         from learn.interpolation import morph
         from learn.plots import morphing
 
-    if not output.endswith(".png"):
-        raise ParameterError(f"{output}: expected a name that ends in .png")
+    check_ending(output, ".png")
     check_output(output, force)
     surrogate = surrogate_of(model)
     octants = [_octant(path, surrogate.architecture.octant) for path in (first, second)]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from homog.errors import HomogError
+from homog.errors import HomogError, ParameterError
 
 PATH = click.Path(readable=False)  # what cannot be read is bad data, and is found on opening
 YOUNG = click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
@@ -31,6 +31,12 @@ def tol_option(default):
         show_default=True,
         help="Allowed error of C, relative to its largest entry.",
     )
+
+
+def check_ending(output, *endings):
+    """Refuse a name of an output that tells another format."""
+    if not output.endswith(endings):
+        raise ParameterError(f"{output}: expected a name that ends in {' or '.join(endings)}")
 
 
 def worker_count(workers):

@@ -7,7 +7,7 @@ import torch
 
 from homog.errors import DataError, ParameterError
 from homog.summary import dataset_hash
-from learn.networks import VAE
+from learn.networks import make_domain
 
 PARTS = ("training", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)
@@ -216,7 +216,7 @@ def targets(dataset, names):
 
 def seen_octants(dataset, rows, architecture):
     """Octants of rows of a dataset as the network sees them, (n, ...) uint8 tensor."""
-    domain = VAE(architecture).domain
+    domain = make_domain(architecture)
     part, octants = [], dataset.select(rows).octants
     for start in range(0, len(rows), SLICE):
         octant = torch.from_numpy(octants[start : start + SLICE]).float()

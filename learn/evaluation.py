@@ -97,14 +97,15 @@ class Evaluation:
             z.append(surrogate.encode(octants))
             accuracy.append(metrics.voxel_accuracy(octants, surrogate.decode(z[-1])))
         z = np.concatenate(z)
+        sampled = surrogate.sampled(z, self.samples)
         return Judged(
             data.rows[chosen],
             data.nominal[chosen],
             data.observed[chosen],
             None if data.scatter is None else data.scatter[chosen],
             np.concatenate(accuracy),
-            surrogate.predict_with_uncertainty(z, self.samples, calibrated=False),
-            surrogate.predict_with_uncertainty(z, self.samples),
+            surrogate.predictions(sampled, calibrated=False),
+            surrogate.predictions(sampled),
             z,
         )
 
@@ -148,7 +149,7 @@ class Evaluation:
         The truth is what was observed: properties at a solid of each unit's own.
         """
         judged, far = self.parts["test"], self.far
-        found = {}
+        found, stated = {}, self.stated_deviation(judged.z)
         for i, target in enumerate(self.surrogate.targets):
             truth, row = judged.observed[:, i], {}
             for name, made in (("raw", judged.raw), ("recalibrated", judged.calibrated)):
@@ -159,8 +160,8 @@ class Evaluation:
             if judged.scatter is not None:
                 ratio = judged.calibrated[target].aleatoric / judged.scatter[:, i]
                 row["aleatoric, predicted / true"] = float(np.median(ratio))
-                stated = np.median(self.stated_deviation(judged.z)[:, i] / judged.scatter[:, i])
-                row["deviation of the predictor / true aleatoric"] = float(stated)
+                ratio = stated[:, i] / judged.scatter[:, i]
+                row["deviation of the predictor / true aleatoric"] = float(np.median(ratio))
             found[target] = row
         return found
 

@@ -115,7 +115,7 @@ class Framework(nn.Module):
         return {"regression": judged, "scatter": scatter}
 
     def description(self):
-        """What ``from_description`` needs to make the same shapes, as JSON."""
+        """What makes the same shapes again, as JSON takes it."""
         return {
             "architecture": asdict(self.architecture),
             "predictor": asdict(self.settings),

@@ -7,8 +7,7 @@ import numpy as np
 from homog.cell import load_path
 from homog.errors import ParameterError
 from homog.units.family import unfold
-
-SOLID = 0.5  # occupancy from which a voxel is solid
+from learn.octants import SOLID
 
 
 @dataclass(frozen=True)

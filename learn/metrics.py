@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from learn.octants import SOLID
+
 LEVELS = np.round(np.arange(0.05, 1.0, 0.05), 2)  # of central intervals
 
 
@@ -19,7 +21,7 @@ def voxel_accuracy(octants, occupancy):
     -------
     (B,) array
     """
-    return (np.asarray(octants, bool) == (np.asarray(occupancy) >= 0.5)).mean((1, 2, 3))
+    return (np.asarray(octants, bool) == (np.asarray(occupancy) >= SOLID)).mean((1, 2, 3))
 
 
 def relative_voxel_difference(octants, occupancy):

@@ -73,8 +73,8 @@ class VAE(nn.Module):
 
     def __init__(self, architecture):
         super().__init__()
-        domain, encoder, decoder = PRESETS[architecture.preset]
-        self.domain = domain(architecture.octant)
+        _, encoder, decoder = PRESETS[architecture.preset]
+        self.domain = make_domain(architecture)
         self.encoder = encoder(architecture)
         self.decoder = decoder(architecture)
 
@@ -165,6 +165,11 @@ PRESETS = {
     "fast": (AsymmetricUnit, dense_encoder, dense_decoder),
     "paper": (WholeOctant, convolutional_encoder, convolutional_decoder),
 }
+
+
+def make_domain(architecture):
+    """How octants are seen: a module of ``learn.octants``."""
+    return PRESETS[architecture.preset][0](architecture.octant)
 
 
 def operations(architecture):

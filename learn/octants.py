@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+SOLID = 0.5  # occupancy from which a voxel is solid
+
 
 class WholeOctant(nn.Module):
     """Octants as they are, with a channel: (B, 1, n, n, n).
@@ -49,7 +51,6 @@ class AsymmetricUnit(nn.Module):
         self.shape = (len(place),)
         orbit = torch.from_numpy(representative)
         count = torch.bincount(orbit)
-        self.register_buffer("place", torch.from_numpy(place), persistent=False)
         self.register_buffer("orbit", orbit, persistent=False)
         self.register_buffer("weights", count / n**3, persistent=False)
         self.n = n

@@ -10,6 +10,7 @@ import numpy as np
 from homog.units.family import unfold
 from homog.view import tiles
 from learn.metrics import LEVELS
+from learn.octants import SOLID
 
 COLOURS = ("#5b9bd5", "#f0b84c", "#4db6a0", "#a48ad4", "#d46a6a")
 POINTS = 1500  # of a parity plot
@@ -85,7 +86,7 @@ def reconstructions(evaluation, count=5):
     judged = evaluation.parts["test"]
     chosen = np.concatenate([best, worst])
     octants = evaluation.octants(evaluation.data.members("test")[chosen])
-    made = evaluation.surrogate.decode(judged.z[chosen]) >= 0.5
+    made = evaluation.surrogate.decode(judged.z[chosen]) >= SOLID
     captions = [f"unit {row}" for row in judged.rows[chosen]]
     captions += [f"decoded, {a:.4f}" for a in judged.accuracy[chosen]]
     cells = [(unfold(octant), COLOURS[0]) for octant in octants]
@@ -99,7 +100,7 @@ def cases(evaluation, realisations=5):
     cells, captions = [], []
     for case in evaluation.cases(target):
         octant, made = evaluation.realisations(case, realisations)
-        cells += [(unfold(octant), COLOURS[0]), *((unfold(m >= 0.5), COLOURS[1]) for m in made)]
+        cells += [(unfold(octant), COLOURS[0]), *((unfold(m >= SOLID), COLOURS[1]) for m in made)]
         captions.append(f"unit {case['unit']}, error {case['error']:.2g}")
         captions += [f"{target} {case['mean']:.3g}", *[""] * (realisations - 1)]
     return tiles(cells, captions, columns=realisations + 1)

@@ -100,8 +100,7 @@ def predictive(distribution):
     if not mixed:
         mean, deviation, logits = mean[..., None, :], deviation[..., None, :], logits[..., None]
     mean, deviation, logits = (_side_by_side(part) for part in (mean, deviation, logits))
-    components = Independent(Normal(mean, deviation, validate_args=False), 1)
-    return MixtureSameFamily(Categorical(logits=logits), components, validate_args=False)
+    return mixture(independent(mean, deviation), logits)
 
 
 def _side_by_side(part):
@@ -127,7 +126,17 @@ def gaussian_loss(mean, log_deviation, y):
 
 def gaussian(mean, log_deviation):
     """Independent Gaussians of the targets."""
-    return Independent(Normal(mean, torch.exp(log_deviation), validate_args=False), 1)
+    return independent(mean, torch.exp(log_deviation))
+
+
+def independent(mean, deviation):
+    """Independent Gaussians of the targets, of deviations instead of their logarithms."""
+    return Independent(Normal(mean, deviation, validate_args=False), 1)
+
+
+def mixture(components, logits):
+    """Mixture of the last batch dimension of a distribution."""
+    return MixtureSameFamily(Categorical(logits=logits), components, validate_args=False)
 
 
 def layers(inputs, hidden, outputs=None):
@@ -183,18 +192,13 @@ class MixtureDensity(Predictor):
         mean, log_deviation, logits = (part[None] for part in self.parts(z))
         if self.settings.components == 1:
             return gaussian(mean[:, :, 0], log_deviation[:, :, 0])
-        return MixtureSameFamily(
-            Categorical(logits=logits), gaussian(mean, log_deviation), validate_args=False
-        )
+        return mixture(gaussian(mean, log_deviation), logits)
 
     def loss(self, z, y):
-        mean, log_deviation, logits = self.parts(z)
-        if self.settings.components == 1:
-            return gaussian_loss(mean[:, 0], log_deviation[:, 0], y).mean()
-        chosen = MixtureSameFamily(
-            Categorical(logits=logits), gaussian(mean, log_deviation), validate_args=False
-        )
-        return -chosen.log_prob(y).mean()
+        if self.settings.components > 1:
+            return -self(z).log_prob(y).mean()
+        mean, log_deviation, _ = self.parts(z)
+        return gaussian_loss(mean[:, 0], log_deviation[:, 0], y).mean()
 
 
 class Deterministic(Predictor):

@@ -11,6 +11,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from homog.errors import DataError, ParameterError
 from homog.files import write_atomically
 from learn.framework import Framework, Weights
@@ -214,8 +216,7 @@ class Progressive:
             frameworks[latent] = self._framework(latent)
             phase = self._phase(f"latent-{latent}", Weights(), "latent", learning_rate=2e-3)
             records[latent] = self._train(frameworks[latent], phase, None)
-        allowed = LATENT_LOSS * min(_validation(r) for r in records.values())
-        chosen = next(k for k in sorted(records) if _validation(records[k]) <= allowed)
+        chosen = min(almost_best(records, LATENT_LOSS))
         why = f"the smallest with at most {LATENT_LOSS:g} times the least reconstruction loss"
         self._choose("latent", f"latent-{chosen}", why)
         return frameworks[chosen], f"latent-{chosen}"
@@ -223,25 +224,20 @@ class Progressive:
     def _kl_weight(self, framework, name):
         """Step 2: the largest weight that does not cost reconstruction."""
         records = {0.0: self.history.record(name)}
-        for weight in KL_WEIGHTS[1:]:
-            phase = self._phase(f"kl-{weight:g}", Weights(1.0, weight), "kl")
-            records[weight] = self._train(framework, phase, name)
-            name = phase.name
-        allowed = KL_LOSS * min(_validation(r) for r in records.values())
-        chosen = max(w for w, r in records.items() if _validation(r) <= allowed)
+        weights = {kl: Weights(1.0, kl) for kl in KL_WEIGHTS[1:]}
+        records |= self._raised(framework, "kl", weights, name)
+        chosen = max(almost_best(records, KL_LOSS))
         why = f"the largest with at most {KL_LOSS:g} times the least reconstruction loss"
         self._choose("kl", records[chosen]["name"], why)
         return records[chosen]["name"], chosen
 
     def _regression_weight(self, framework, name, kl):
         """Step 3: the weight of least regression loss among those that keep reconstruction."""
-        records = {}
-        for weight in REGRESSION_WEIGHTS[1:]:
-            phase = self._phase(f"regression-{weight:g}", Weights(1.0, kl, weight), "regression")
-            records[weight] = self._train(framework, phase, name)
-            name = phase.name
-        allowed = REGRESSION_LOSS * min(_validation(r) for r in records.values())
-        fair = {w: r for w, r in records.items() if _validation(r) <= allowed}
+        weights = {
+            regression: Weights(1.0, kl, regression) for regression in REGRESSION_WEIGHTS[1:]
+        }
+        records = self._raised(framework, "regression", weights, name)
+        fair = almost_best(records, REGRESSION_LOSS)
         chosen = min(fair, key=lambda w: fair[w]["validation regression"])
         why = (
             "the least regression loss of those with at most "
@@ -250,10 +246,17 @@ class Progressive:
         self._choose("regression", records[chosen]["name"], why)
         return records[chosen]["name"], chosen
 
+    def _raised(self, framework, step, weights, name):
+        """Records of phases of rising weights, each from the best weights of the one before."""
+        records = {}
+        for weight, of_loss in weights.items():
+            phase = self._phase(f"{step}-{weight:g}", of_loss, step)
+            records[weight] = self._train(framework, phase, name)
+            name = phase.name
+        return records
+
     def _framework(self, latent):
         """A framework with fresh weights, the same ones each time."""
-        import torch
-
         torch.manual_seed(self.plan.optimiser.seed)
         architecture = replace(self.plan.architecture, latent=latent)
         return Framework(architecture, self.plan.predictor, self.plan.scatter)
@@ -280,5 +283,8 @@ class Progressive:
         self.history.choose(step, name, why, self.trainer.fabric.is_global_zero)
 
 
-def _validation(record):
-    return record["validation reconstruction"]
+def almost_best(records, limit):
+    """Those records whose reconstruction loss is at most ``limit`` times the least."""
+    losses = {key: record["validation reconstruction"] for key, record in records.items()}
+    allowed = limit * min(losses.values())
+    return {key: record for key, record in records.items() if losses[key] <= allowed}

@@ -20,7 +20,7 @@ from learn.calibration import PROBABILITIES, Calibration, interval
 from learn.data import Scaler
 from learn.framework import Framework
 from learn.networks import Architecture
-from learn.predictors import PredictorSettings, predictive
+from learn.predictors import PredictorSettings, independent, mixture, predictive
 from learn.uncertainty import fixed_draws, moments, moments_around
 
 FORMAT, VERSION = "homog surrogate", 1
@@ -151,14 +151,8 @@ class Surrogate:
             torch.as_tensor(part, dtype=torch.float32, device=self.device)
             for part in (self.scaler.mean, self.scaler.deviation)
         )
-        restored = torch.distributions.Normal(
-            gaussian.mean * deviation + mean, gaussian.stddev * deviation, validate_args=False
-        )
-        return torch.distributions.MixtureSameFamily(
-            distribution.mixture_distribution,
-            torch.distributions.Independent(restored, 1),
-            validate_args=False,
-        )
+        restored = independent(gaussian.mean * deviation + mean, gaussian.stddev * deviation)
+        return mixture(restored, distribution.mixture_distribution.logits)
 
     def predict_with_uncertainty(self, z, samples=80, calibrated=True):
         """Properties of the units that latent vectors decode to, with uncertainty (Eq. 6 to 9).
@@ -176,9 +170,15 @@ class Surrogate:
         dict
             ``{name: Prediction}``
         """
+        return self.predictions(self.sampled(z, samples), calibrated)
+
+    def sampled(self, z, samples=80):
+        """What ``predictions`` takes, from ``samples`` points around what each z decodes to.
+
+        The part that takes time: for predictions with and without recalibration it is done once.
+        """
         draws = fixed_draws(samples, self.architecture.latent).to(self.device)
-        found = self._batches(lambda z: _parts(moments(self.framework, z, draws)), self._checked(z))
-        return self._predictions(found, calibrated)
+        return self._batches(lambda z: _parts(moments(self.framework, z, draws)), self._checked(z))
 
     def predict_octants(self, octants, samples=80, calibrated=True):
         """The same for octants as they are, not for what they decode to."""
@@ -189,9 +189,10 @@ class Surrogate:
         def around(both):
             return _parts(moments_around(self.framework, *both.chunk(2, dim=1), draws))
 
-        return self._predictions(self._batches(around, both), calibrated)
+        return self.predictions(self._batches(around, both), calibrated)
 
-    def _predictions(self, parts, calibrated):
+    def predictions(self, parts, calibrated=True):
+        """Predictions, ``{name: Prediction}``, of what ``sampled`` found."""
         mean, aleatoric, epistemic, total = (np.asarray(part, float) for part in parts)
         known = self.calibration if calibrated else Calibration.none(len(self.targets))
         if calibrated and self.framework.scatter is None:  # nothing tells the two apart

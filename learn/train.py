@@ -12,13 +12,13 @@ from lightning_fabric import Fabric
 
 from homog.dataset import Dataset
 from homog.errors import ParameterError, naming
-from homog.files import write_atomically
+from homog.files import make_folder, write_atomically
 from learn.calibration import Calibration, calibrate
-from learn.data import training_data
+from learn.data import PARTS, training_data
 from learn.framework import Framework, Weights
 from learn.progressive import HISTORY, History, Progressive
 from learn.surrogate import DESCRIPTION, Surrogate
-from learn.training import Trainer
+from learn.training import Trainer, latent_means
 
 CHECKPOINTS = "checkpoints"
 CURVES = "curves.csv"
@@ -154,10 +154,8 @@ def prepare(folder, force):
     if force:
         for path in (folder / HISTORY, *checkpoints.glob("*.safetensors")):
             path.unlink(missing_ok=True)
-    try:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ParameterError(f"{folder}: {error.strerror}; name another folder") from error
+    make_folder(folder, parents=True)
+    make_folder(checkpoints)
 
 
 def clear(folder):
@@ -177,16 +175,17 @@ def estimate(trainer, plan, history, base=None):
     for record in history.content["phases"]:
         if record["name"] != "predictor":
             joint -= record["epochs"]
-    batch, units = plan.optimiser.batch, len(trainer.data.members("training"))
-    auxetic = trainer.data.auxetic[trainer.data.members("training")].mean()
+    batch, training = plan.optimiser.batch, trainer.data.members("training")
+    auxetic = trainer.data.auxetic[training].mean()
     share = auxetic + (1 - auxetic) * plan.optimiser.keep_positive
-    framework = Framework(replace(plan.architecture, latent=plan.latents[-1]), plan.predictor)
+    architecture = replace(plan.architecture, latent=plan.latents[-1])
+    framework = Framework(architecture, plan.predictor, plan.scatter)
     chosen = torch.arange(min(batch, len(trainer.data.seen)))
     framework = framework.to(trainer.fabric.device)
     adam = torch.optim.Adam(framework.parameters())
 
     def step():
-        terms = framework(_with_scatter(trainer.units(chosen)), Weights(1.0, 1e-5, 1e-3))
+        terms = framework(trainer.units(chosen), Weights(1.0, 1e-5, 1e-3))
         adam.zero_grad()
         terms["total"].backward()
         adam.step()
@@ -198,14 +197,8 @@ def estimate(trainer, plan, history, base=None):
         step()
     each = (time.perf_counter() - start) / 3
     judged = 0.3 * len(trainer.data.members("validation")) / len(chosen)
-    seconds = max(joint, 0) * each * (share * units / trainer.optimiser.batch + judged)
+    seconds = max(joint, 0) * each * (share * len(training) / batch + judged)
     return seconds, joint + alone
-
-
-def _with_scatter(batch):
-    if batch.log_scatter is None:
-        return replace(batch, log_scatter=torch.zeros_like(batch.y))
-    return batch
 
 
 def finished(framework, data, selection, origin):
@@ -223,36 +216,20 @@ def finished(framework, data, selection, origin):
     Surrogate
     """
     framework = framework.cpu().eval()
-    training = torch.from_numpy(data.members("training"))
+    training, validation = data.members("training"), data.members("validation")
+    z = latent_means(framework, data.seen)
     with torch.no_grad():
-        z = torch.cat(
-            [framework.vae.encode_seen(data.seen[i].float())[0] for i in training.split(2048)]
-        )
-        framework.predictor.fit(z, data.standardised()[0][training])
+        framework.predictor.fit(z[training], data.standardised()[0][training])
     none = Calibration.none(len(selection.targets))
     surrogate = Surrogate(framework, selection.targets, data.scaler, none, origin)
-    validation = data.members("validation")
-    found = surrogate.predict_with_uncertainty(
-        latent_means(surrogate, data, validation), calibrated=False
-    )
+    found = surrogate.predict_with_uncertainty(z[validation].numpy(), calibrated=False)
     mean, total = (
         np.column_stack([getattr(found[name], part) for name in selection.targets])
         for part in ("mean", "total")
     )
     surrogate.calibration = calibrate(data.observed[validation], mean, total)
-    surrogate.notes["units"] = {
-        name: int(np.count_nonzero(data.part == i))
-        for i, name in enumerate(("training", "validation", "test"))
-    }
+    surrogate.notes["units"] = {name: len(data.members(name)) for name in PARTS}
     return surrogate
-
-
-def latent_means(surrogate, data, chosen):
-    """Means of z of units of the training data, (n, latent) array."""
-    parts, vae = torch.from_numpy(np.asarray(chosen)).split(2048), surrogate.framework.vae
-    with torch.no_grad():
-        found = [vae.encode_seen(data.seen[i].to(surrogate.device).float())[0].cpu() for i in parts]
-    return torch.cat(found).numpy()
 
 
 def curves(history):

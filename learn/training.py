@@ -153,12 +153,9 @@ class Trainer:
             return Batch(None, y, scatter, z[chosen].to(device))
         return Batch(self.data.seen[chosen].to(device).float(), y, scatter)
 
-    @torch.no_grad()
     def latent(self, framework):
         """Means of z of all units, (n, latent)."""
-        framework.eval()
-        device, parts = self.fabric.device, self.data.seen.split(JUDGED)
-        return torch.cat([framework.vae.encode_seen(p.to(device).float())[0].cpu() for p in parts])
+        return latent_means(framework.eval(), self.data.seen, self.fabric.device)
 
 
 class _Run:
@@ -300,6 +297,13 @@ class _Run:
 
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@torch.no_grad()
+def latent_means(framework, seen, device="cpu"):
+    """Means of z, (n, latent) tensor on the CPU, of octants as the network sees them."""
+    parts = (part.to(device).float() for part in seen.split(JUDGED))
+    return torch.cat([framework.vae.encode_seen(part)[0].cpu() for part in parts])
 
 
 def learned(framework, phase):
