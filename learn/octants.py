@@ -2,6 +2,9 @@
 
 An octant of a cell with all 48 symmetries does not change when its axes are permuted. What is left
 of it is the part i <= j <= k, the voxels of one tetrahedron: 2,600 of the 13,824 of a 24^3 octant.
+
+A shift of the cell by half its edge along all axes turns its octant round, and leaves all
+properties as they are: training sees units both ways.
 """
 
 import numpy as np
@@ -33,6 +36,10 @@ class WholeOctant(nn.Module):
         """What the network makes, to (B, n, n, n)."""
         return seen[:, 0]
 
+    def shifted(self, seen):
+        """The same cells after a shift by half a cell along all axes."""
+        return seen.flip(2, 3, 4)
+
 
 class AsymmetricUnit(nn.Module):
     """The distinct voxels of octants that are invariant under permutations of the axes: (B, m).
@@ -53,6 +60,8 @@ class AsymmetricUnit(nn.Module):
         count = torch.bincount(orbit)
         self.register_buffer("orbit", orbit, persistent=False)
         self.register_buffer("weights", count / n**3, persistent=False)
+        opposite = representative[n**3 - 1 - place]
+        self.register_buffer("opposite", torch.from_numpy(opposite), persistent=False)
         self.n = n
 
     def reduce(self, octants):
@@ -64,6 +73,10 @@ class AsymmetricUnit(nn.Module):
     def expand(self, seen):
         """What the network makes, to (B, n, n, n)."""
         return seen[:, self.orbit].unflatten(1, (self.n, self.n, self.n))
+
+    def shifted(self, seen):
+        """The same cells after a shift by half a cell along all axes."""
+        return seen[:, self.opposite]
 
 
 def asymmetric_unit(n):

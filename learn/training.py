@@ -6,7 +6,7 @@ goes on from its last checkpoint does the same steps as one that was never inter
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,8 @@ class Optimiser:
     keep_positive : float
         Share of the training units with positive Poisson's ratio that an epoch uses, drawn anew.
     seed : int
+    shifts : bool
+        Whether half of the units, drawn anew, are seen after a shift by half a cell.
     """
 
     batch: int = 128
@@ -44,6 +46,7 @@ class Optimiser:
     patience: int = 20
     keep_positive: float = 0.6
     seed: int = 0
+    shifts: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,9 @@ class Trainer:
             return Batch(None, y, scatter, z[chosen].to(device))
         return Batch(self.data.seen[chosen].to(device).float(), y, scatter)
 
-    def latent(self, framework):
-        """Means of z of all units, (n, latent)."""
-        return latent_means(framework.eval(), self.data.seen, self.fabric.device)
+    def latent(self, framework, shifted=False):
+        """Means of z of all units, (n, latent), or of these after a shift by half a cell."""
+        return latent_means(framework.eval(), self.data.seen, self.fabric.device, shifted)
 
 
 class _Run:
@@ -167,6 +170,9 @@ class _Run:
         self.state, self.saved = State(curves=[]), time.monotonic()
         self.best = _copied(framework)
         self.z = trainer.latent(framework) if phase.frozen else None
+        self.shifted_z = None
+        if phase.frozen and trainer.optimiser.shifts:
+            self.shifted_z = trainer.latent(framework, shifted=True)
         share = trainer.optimiser.batch // self.fabric.world_size
         self.batch = max(1, share)
         self.training = trainer.data.members("training")
@@ -218,7 +224,7 @@ class _Run:
         sums, order = {}, self.chosen()
         for chosen in order.split(self.batch):
             self._rate(len(order) / self.batch)
-            terms = self.learning(self.trainer.units(chosen, self.z), self.phase.weights)
+            terms = self.learning(self._units(chosen), self.phase.weights)
             self.adam.zero_grad(set_to_none=True)
             self.fabric.backward(terms["total"])
             self.fabric.clip_gradients(self.learning, self.adam, max_norm=5.0)
@@ -228,6 +234,20 @@ class _Run:
                 sums[name] = sums.get(name, 0.0) + value.detach() * len(chosen)
         found = {f"training {k}": float(v) / len(order) for k, v in sums.items()}
         self._judge(found, start)
+
+    def _units(self, chosen):
+        """Units of a step, some of them after a shift by half a cell."""
+        batch = self.trainer.units(chosen, self.z)
+        if not self.trainer.optimiser.shifts:
+            return batch
+        some = torch.rand(len(chosen)) < 0.5
+        if self.z is not None:
+            z = torch.where(some[:, None], self.shifted_z[chosen], self.z[chosen])
+            return replace(batch, z=z.to(self.fabric.device))
+        some = some.to(self.fabric.device)
+        seen = batch.seen.clone()
+        seen[some] = self.framework.vae.domain.shifted(batch.seen[some])
+        return replace(batch, seen=seen)
 
     def _rate(self, steps):
         """Learning rate of this step: exponential decay over the phase, after a short rise."""
@@ -300,9 +320,11 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @torch.no_grad()
-def latent_means(framework, seen, device="cpu"):
+def latent_means(framework, seen, device="cpu", shifted=False):
     """Means of z, (n, latent) tensor on the CPU, of octants as the network sees them."""
     parts = (part.to(device).float() for part in seen.split(JUDGED))
+    if shifted:
+        parts = map(framework.vae.domain.shifted, parts)
     return torch.cat([framework.vae.encode_seen(part)[0].cpu() for part in parts])
 
 

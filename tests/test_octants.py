@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from homog.units.family import unfold
 from learn.octants import AsymmetricUnit, WholeOctant, asymmetric_unit
 
 EDGES = (1, 2, 5, 8)
@@ -56,3 +57,12 @@ def test_an_octant_of_24_voxels_has_2600_that_differ():
 def test_no_octants_are_none_again():
     unit = AsymmetricUnit(4)
     assert unit.expand(unit.reduce(torch.zeros(0, 4, 4, 4))).shape == (0, 4, 4, 4)
+
+
+@pytest.mark.parametrize("n", EDGES)
+@pytest.mark.parametrize("domain", [WholeOctant, AsymmetricUnit])
+def test_a_shift_by_half_a_cell_rolls_the_whole_cell(domain, n):
+    octants, part = permuted(random_octants(n)).mean(0), domain(n)
+    shifted = part.expand(part.shifted(part.reduce(octants)))
+    rolled = np.roll(unfold(octants.numpy()), n, (1, 2, 3))
+    assert np.allclose(unfold(shifted.numpy()), rolled, atol=1e-6)

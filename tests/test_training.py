@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from homog.dataset import Dataset
 from learn import training
 from learn.data import training_data
 from learn.framework import Weights
-from learn.training import Optimiser, Phase, Trainer, read_tensors, write_tensors
+from learn.training import (
+    Optimiser,
+    Phase,
+    Trainer,
+    latent_means,
+    read_tensors,
+    write_tensors,
+)
 
 OPTIMISER = Optimiser(batch=16, patience=50)
 JOINT = Phase("joint", Weights(1.0, 1e-3, 0.1), epochs=4)
@@ -180,7 +188,7 @@ def test_the_best_weights_stay(trainer_of, data, tmp_path):
 
 
 def test_losses_of_training_are_means_over_its_units(trainer_of, data):
-    trainer = trainer_of(Optimiser(batch=16, keep_positive=1.0), Recorder)
+    trainer = trainer_of(Optimiser(batch=16, keep_positive=1.0, shifts=False), Recorder)
     framework = toys.framework()
     phase = replace(FROZEN, epochs=1, learning_rate=0.0)
     record = trainer.train(framework, phase)
@@ -191,6 +199,23 @@ def test_losses_of_training_are_means_over_its_units(trainer_of, data):
         scatter = ((framework.log_scatter(z) - batch.log_scatter) ** 2).sum(1).mean().item()
     assert record["training regression"] == pytest.approx(regression, rel=1e-4)
     assert record["training scatter"] == pytest.approx(scatter, rel=1e-4)
+
+
+@pytest.mark.parametrize("phase", [JOINT, FROZEN], ids=lambda phase: phase.name)
+def test_units_train_as_they_are_and_after_a_shift_by_half_a_cell(phase, trainer_of, data):
+    """A shift leaves the properties as they are: with either kind alone the losses are others."""
+    losses = {}
+    for share in (0.0, 0.5, 1.0):
+        with patch("torch.rand", lambda n, share=share: torch.arange(n) / n + 0.5 - share):
+            trainer = trainer_of(Optimiser(batch=80, keep_positive=1.0))
+            still = replace(phase, epochs=1, learning_rate=0.0)
+            losses[share] = trainer.train(toys.framework(), still)["training regression"]
+    assert len(set(losses.values())) == 3
+    framework, seen = toys.framework(), data.seen.float()
+    turned = framework.vae.domain.shifted(seen)
+    with torch.no_grad():
+        z = framework.vae.encode_seen(turned)[0]
+    assert torch.allclose(latent_means(framework, data.seen, shifted=True), z, atol=1e-6)
 
 
 def test_a_training_learns(trainer_of):
