@@ -6,6 +6,7 @@ import numpy as np
 
 from homog.cell import carries_mirrored, components, is_open, is_open_mirrored
 from homog.dataset import content_hash, pack
+from homog.errors import DataError
 from homog.processes import processes
 from homog.thickness import smallest_feature
 from homog.units import SOURCES
@@ -32,7 +33,7 @@ def check_dataset(dataset, workers=1, progress=None):
         Index of a unit and what is wrong with it.
     """
     wrong, seen, hashes = [], Distinct(), set()
-    check = partial(_problems, dataset.shape, dataset.cubic)
+    check = partial(_problems, dataset.shape, dataset.cubic, _volume_fraction(dataset.origin))
     with processes(check, workers, CHUNK) as map_units:
         for unit, problems in map_units(dataset):
             if unit.hash in hashes:
@@ -46,14 +47,24 @@ def check_dataset(dataset, workers=1, progress=None):
     return wrong
 
 
-def _problems(shape, cubic, unit):
+def _volume_fraction(origin):
+    """Lowest and highest volume fraction that units were generated with."""
+    said = origin.get("volume_fraction", VOLUME_FRACTION)
+    try:
+        low, high = map(float, said)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected the range of volume fractions, got {said!r}") from error
+    return low, high
+
+
+def _problems(shape, cubic, volume_fraction, unit):
     """A unit and what is wrong with it on its own, as a list of texts."""
-    return unit, [text for text, bad in _findings(shape, cubic, unit) if bad]
+    return unit, [text for text, bad in _findings(shape, cubic, volume_fraction, unit) if bad]
 
 
-def _findings(shape, cubic, unit):
+def _findings(shape, cubic, volume_fraction, unit):
     """What may be wrong with a unit, and whether it is."""
-    stored, low, high = unit.stored, *VOLUME_FRACTION
+    stored, (low, high) = unit.stored, volume_fraction
     digest = content_hash(pack(stored), shape, cubic).tobytes().hex()
     yield "its hash is not that of its voxels", digest != unit.hash
     yield "its volume fraction is another", abs(stored.mean() - unit.volume_fraction) > 1e-12

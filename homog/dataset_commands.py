@@ -11,6 +11,7 @@ from homog.terminal import (
     OUTPUT,
     PATH,
     POISSON,
+    RANGE,
     WORKERS,
     YOUNG,
     check_ending,
@@ -49,9 +50,10 @@ def unit_at(dataset, place):
     show_default=True,
     help="Smallest feature allowed, in voxels.",
 )
+@click.option("--density", type=RANGE, default="0.05:0.40", show_default=True, help="Of units.")
 @WORKERS
 @FORCE
-def generate(output, count, seed, sources, resolution, min_feature, workers, force):
+def generate(output, count, seed, sources, resolution, min_feature, density, workers, force):
     """Generate distinct cubic unit cells that carry load, into a dataset file.
 
     The same seed gives the same units for any number of workers.
@@ -60,7 +62,7 @@ def generate(output, count, seed, sources, resolution, min_feature, workers, for
     from homog.files import check_output
     from homog.units.sampling import Plan, cells_of, sample
 
-    plan = Plan(count, seed, resolution, tuple(sources.split(",")), min_feature)
+    plan = Plan(count, seed, resolution, tuple(sources.split(",")), min_feature, density)
     check_ending(output, *ENDINGS)
     check_output(output, force)
     with counter("units", count) as progress:

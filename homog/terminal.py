@@ -22,6 +22,27 @@ THREADS = click.option(
 )
 
 
+class RangeType(click.ParamType):
+    """LOW:HIGH as two numbers; an end that is left out is infinite."""
+
+    name = "low:high"
+
+    def convert(self, value, parameter, context):
+        if isinstance(value, tuple):
+            return value
+        low, colon, high = value.partition(":")
+        try:
+            ends = float(low or "-inf"), float(high or "inf")
+        except ValueError:
+            ends = (1, 0)
+        if not (colon and ends[0] <= ends[1]):  # also rejects NaN
+            self.fail(f"expected a range such as 0.299:0.301, got {value!r}", parameter, context)
+        return ends
+
+
+RANGE = RangeType()
+
+
 def tol_option(default):
     """Option for the accuracy of C."""
     return click.option(

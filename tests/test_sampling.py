@@ -198,3 +198,15 @@ def test_stored_cells_name_the_family_and_parameters_of_each_unit(plan, found, c
         assert dict(zip(names, values, strict=False)) == unit.parameters
         assert np.isnan(values[len(names) :]).all()
         assert cells.columns["level"][row] == unit.level
+
+
+def test_volume_fractions_stay_in_the_range_asked_for():
+    plan = Plan(24, seed=3, resolution=16, volume_fraction=(0.30, 0.34))
+    found = [unit.volume_fraction for unit in sample(plan).units]
+    assert 0.30 <= min(found) < max(found) <= 0.34
+
+
+@pytest.mark.parametrize("ends", [(0.3, 0.2), (0.0, 0.2), (0.3, 1.0), (float("nan"), 0.3)])
+def test_a_range_of_volume_fractions_that_is_none_is_refused(ends):
+    with pytest.raises(ParameterError, match="volume fractions must rise"):
+        Plan(1, volume_fraction=ends)

@@ -44,6 +44,8 @@ class Plan:
         Some of "templates", "lattices", "isosurfaces".
     min_feature : int
         Smallest feature allowed, in voxels.
+    volume_fraction : (float, float)
+        Lowest and highest.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Plan:
     resolution: int = 48
     sources: tuple = SOURCES
     min_feature: int = 1
+    volume_fraction: tuple = VOLUME_FRACTION
 
     def __post_init__(self):
         tetrahedron.check_resolution(self.resolution)
@@ -69,6 +72,11 @@ class Plan:
             )
         if self.min_feature < 1:
             raise ParameterError(f"min_feature must be at least 1, got {self.min_feature}")
+        low, high = self.volume_fraction
+        if not 0 < low < high < 1:  # also rejects NaN
+            raise ParameterError(
+                f"volume fractions must rise and lie between 0 and 1, got {low:g} to {high:g}"
+            )
 
     def slots(self):
         """Source of each unit and the volume fraction it aims at, as a list of pairs.
@@ -78,7 +86,7 @@ class Plan:
         rng = np.random.default_rng([self.seed, self.count])
         share = np.cumsum([SHARES[source] for source in self.sources])
         ends = np.round(share / share[-1] * self.count).astype(int)
-        low, high = VOLUME_FRACTION
+        low, high = self.volume_fraction
         found = []
         for source, size in zip(self.sources, np.diff(ends, prepend=0), strict=True):
             strata = (np.arange(size) + rng.random(size)) / max(size, 1)
@@ -188,7 +196,8 @@ def _attempt(plan, slot, attempt):
     values = family.values(parameters, plan.resolution)
     level = level_of(values, aim, plan.resolution)
     octant = tetrahedron.octant(values <= level, plan.resolution)
-    if not VOLUME_FRACTION[0] <= octant.mean() <= VOLUME_FRACTION[1]:
+    low, high = plan.volume_fraction
+    if not low <= octant.mean() <= high:
         return None, "volume fraction out of range"
     connected, spanning = carries_mirrored(octant)
     if not (connected and spanning):
