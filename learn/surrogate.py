@@ -21,7 +21,7 @@ from learn.data import Scaler
 from learn.framework import Framework
 from learn.networks import Architecture
 from learn.predictors import PredictorSettings, independent, mixture, predictive
-from learn.uncertainty import fixed_draws, moments, moments_around
+from learn.uncertainty import fixed_draws, moments, moments_around, samples_around
 
 FORMAT, VERSION = "homog surrogate", 1
 DESCRIPTION, WEIGHTS = "surrogate.json", "weights.safetensors"
@@ -54,6 +54,11 @@ class Prediction:
         if not 0 < level <= 0.99:
             raise ParameterError(f"level must lie in (0, 0.99], got {level}")
         return interval(self.mean, self.total, self._scores, level)
+
+    def select(self, chosen):
+        """The predictions of some of the units, by their indices."""
+        parts = (self.mean, self.aleatoric, self.epistemic, self.total)
+        return Prediction(*(part[chosen] for part in parts), self._scores)
 
 
 class Surrogate:
@@ -181,15 +186,34 @@ class Surrogate:
         return self._batches(lambda z: _parts(moments(self.framework, z, draws)), self._checked(z))
 
     def predict_octants(self, octants, samples=80, calibrated=True):
-        """The same for octants as they are, not for what they decode to."""
-        mean, deviation = self.encode_with_deviation(octants)
-        draws = fixed_draws(samples, self.architecture.latent).to(self.device)
-        both = np.concatenate([mean, deviation], axis=1)
+        """The same for octants as they are, not for what they decode to.
 
-        def around(both):
-            return _parts(moments_around(self.framework, *both.chunk(2, dim=1), draws))
+        With 0 samples the prediction is that at the mean of z.
+        """
+        around = self._around(samples)
+        parts = self._batches(lambda z: _parts(around(moments_around, z)), self._latent(octants))
+        return self.predictions(parts, calibrated)
 
-        return self.predictions(self._batches(around, both), calibrated)
+    def samples_of_octants(self, octants, samples=80):
+        """Means, variances and scatter at samples of octants; see ``uncertainty.samples_around``.
+
+        Returns
+        -------
+        list of (B, hypotheses, samples, targets) array
+        """
+        around = self._around(samples)
+        return self._batches(lambda z: around(samples_around, z), self._latent(octants))
+
+    def _latent(self, octants):
+        """Means and deviations of z side by side, (B, 2 latent)."""
+        return np.concatenate(self.encode_with_deviation(octants), axis=1)
+
+    def _around(self, samples):
+        """Calls a function of ``learn.uncertainty`` for what ``_latent`` found."""
+        latent = self.architecture.latent
+        draws = fixed_draws(samples, latent) if samples else torch.zeros(1, latent)
+        draws = draws.to(self.device)
+        return lambda function, z: function(self.framework, *z.chunk(2, dim=1), draws)
 
     def predictions(self, parts, calibrated=True):
         """Predictions, ``{name: Prediction}``, of what ``sampled`` found."""

@@ -70,6 +70,18 @@ def moments(framework, z, draws):
 
 def moments_around(framework, center, deviation, draws):
     """Moments over samples of given latent means and deviations, (B, latent) each (Eq. 6 to 9)."""
+    return combined(*samples_around(framework, center, deviation, draws))
+
+
+def samples_around(framework, center, deviation, draws):
+    """What is predicted at samples of given latent means and deviations, (B, latent) each.
+
+    Returns
+    -------
+    mean, within, aleatoric : (B, hypotheses, N, targets) tensor
+        Means, variances that the predictor states, and the part of them that scatters in the
+        solid; standardised.
+    """
     samples = (center[:, None] + deviation[:, None] * draws).flatten(0, 1)
     shape = (len(center), len(draws))
     predicted = framework.predictor(samples)
@@ -77,9 +89,14 @@ def moments_around(framework, center, deviation, draws):
     log_scatter = framework.log_scatter(samples)
     aleatoric = within
     if log_scatter is not None:
-        aleatoric = torch.exp(2 * log_scatter).unflatten(0, shape)[None]
+        aleatoric = torch.exp(2 * log_scatter).unflatten(0, shape)[None].expand_as(within)
         within = torch.maximum(within, aleatoric)  # what scatters in the solid is there at least
-    over = (0, 2)  # hypotheses and samples
+    return tuple(part.transpose(0, 1) for part in (mean, within, aleatoric))
+
+
+def combined(mean, within, aleatoric):
+    """Law of total variance over hypotheses and samples (Eq. 6 to 9), of ``samples_around``."""
+    over = (1, 2)
     spread = (mean - mean.mean(over, keepdim=True)) ** 2
     epistemic = (within - aleatoric + spread).mean(over)
     aleatoric = aleatoric.mean(over)

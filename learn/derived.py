@@ -1,0 +1,74 @@
+"""Properties that follow from those a surrogate predicts.
+
+The bulk modulus of a cubic cell is K = E / (3 (1 - 2 nu)) (Eq. 17). At each sample of the latent
+space the predicted Gaussians of E and nu give one of K to first order; moments over the samples
+follow as for any target (Eq. 6 to 9).
+"""
+
+import numpy as np
+import torch
+
+from learn.calibration import PROBABILITIES
+from learn.metrics import gaussian_scores
+from learn.surrogate import Prediction
+from learn.uncertainty import combined
+
+LIMIT = 0.499  # of nu, beyond which the equation divides by nothing
+
+DERIVED = {"K": ("E", "nu")}
+
+
+def predictions_of(surrogate, octants, names, samples=80):
+    """Properties of octants as they are; targets of the surrogate, or derived from them.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    octants : (B, n, n, n) array
+    names : tuple of str
+    samples : int
+        See ``Surrogate.predict_octants``.
+
+    Returns
+    -------
+    dict
+        ``{name: Prediction}``
+    """
+    found = surrogate.predict_octants(octants, samples)
+    missing = [name for name in names if name not in found]
+    if missing:
+        found |= {"K": bulk_modulus(surrogate, octants, samples)}
+    return {name: found[name] for name in names}
+
+
+def bulk_modulus(surrogate, octants, samples=80):
+    """Bulk modulus of octants through the predicted E and nu (Eq. 17).
+
+    The deviations that the predictor states of E and nu are recalibrated as theirs are; that of K
+    is not beyond it, because no K was seen.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+        With E and nu among its targets.
+    octants : (B, n, n, n) array
+    samples : int
+
+    Returns
+    -------
+    Prediction
+    """
+    places = [surrogate.targets.index(name) for name in ("E", "nu")]
+    unit, factor = (
+        part[places] for part in (surrogate.scaler.deviation, surrogate.calibration.factor)
+    )
+    parts = surrogate.samples_of_octants(octants, samples)
+    mean, within, scatter = (part[..., places] for part in parts)
+    E, nu = np.moveaxis(mean * unit + surrogate.scaler.mean[places], -1, 0)
+    room = 1 - 2 * np.minimum(nu, LIMIT)
+    K = E / (3 * room)
+    slopes = np.stack([1 / (3 * room), 2 * K / room], axis=-1) * unit * factor
+    variances = [(slopes**2 * part).sum(-1) for part in (within, scatter / factor**2)]
+    found = combined(*(torch.from_numpy(part) for part in (K, *variances)))
+    parts = (found.mean, found.aleatoric, found.epistemic, found.total)
+    return Prediction(*(part.numpy() for part in parts), gaussian_scores(PROBABILITIES))
