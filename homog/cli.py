@@ -13,9 +13,11 @@ import click
 
 from homog import __version__
 from homog.dataset_commands import COMMANDS, ENDINGS, unit_at
+from homog.design_commands import DESIGN_COMMANDS
 from homog.errors import HomogError, ParameterError
 from homog.learn_commands import LEARN_COMMANDS
 from homog.terminal import PATH, POISSON, THREADS, YOUNG, complain, progress_bar, show, tol_option
+from homog.topopt_commands import TOPOPT_COMMANDS
 
 SOLVE_EXAMPLES = """\b
 Examples:
@@ -143,7 +145,7 @@ def doctor():
     show(environment_table())
 
 
-for _command in (*COMMANDS, *LEARN_COMMANDS):
+for _command in (*COMMANDS, *LEARN_COMMANDS, *DESIGN_COMMANDS, *TOPOPT_COMMANDS):
     cli.add_command(_command)
 
 
