@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -144,12 +144,7 @@ def _is_written(dataset, output, settings):
             same_units = np.array_equal(found.column("hash"), dataset.column("hash"))
     except HomogError:  # no such file, or another one
         return False
-    return same_units and attributes == _attributes(settings)
-
-
-def _attributes(settings):
-    """Settings as attributes of a group of labels."""
-    return {name: value for name, value in asdict(settings).items() if name != "cubic"}
+    return same_units and attributes == settings.attributes
 
 
 def _write(dataset, shards, output, settings):
@@ -157,7 +152,7 @@ def _write(dataset, shards, output, settings):
     with naming(dataset.path):
         cells = dataset.cells()
     collected = shards.collected(len(dataset))
-    groups = {name: (_attributes(settings), columns) for name, columns in collected.items()}
+    groups = {name: (settings.attributes, columns) for name, columns in collected.items()}
     write_dataset(output, cells, groups, partial(_check_written, collected))
     shards.remove()
 

@@ -77,6 +77,11 @@ class Settings:
         """The nominal solid."""
         return Isotropic(self.E, self.nu)
 
+    @property
+    def attributes(self):
+        """What is stored of them beside labels."""
+        return {name: value for name, value in asdict(self).items() if name != "cubic"}
+
     def key(self, hashes):
         """What identifies the labels of cells: a digest of all that they depend on.
 
@@ -135,6 +140,32 @@ def columns(settings):
     if settings.scatter:
         groups["scattered"] = {**scattered, **effort}
     return groups
+
+
+def collected(rows, settings):
+    """Labels of some units as groups of a dataset file.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of ``label``.
+    settings : Settings
+
+    Returns
+    -------
+    dict
+        ``{group: (attributes, {name: (n, ...) array})}``
+    """
+    return {
+        group: (
+            settings.attributes,
+            {
+                name: np.array([r[group][name] for r in rows], dtype)
+                for name, (dtype, _) in of.items()
+            },
+        )
+        for group, of in columns(settings).items()
+    }
 
 
 def empty_row(settings, status=FAILED, message=""):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from homog.cell import is_open, validated_voxels
+from homog.cell import is_open, is_open_mirrored, validated_voxels
 from homog.dataset import Cells, pack
 from homog.errors import DataError, naming
 from homog.formats import check_memory, read_array
@@ -77,3 +77,34 @@ def packed_cells(cells, names):
     packed = np.array([pack(voxels[half] if cubic else voxels) for voxels in cells])
     families = [(name, "files", ()) for name in names]
     return Cells(packed, shape, cubic, columns, families, {"command": "pack"})
+
+
+def packed_octants(octants, name, source, origin, level=None):
+    """Octants of cubic cells as they are stored, all of one family.
+
+    Parameters
+    ----------
+    octants : (count, n, n, n) bool array
+        Invariant under permutations of the axes.
+    name, source : str
+        Of the family.
+    origin : dict
+        What made the cells.
+    level : (count,) array, optional
+        At which their fields were cut.
+
+    Returns
+    -------
+    Cells
+    """
+    count = len(octants)
+    columns = {
+        "volume_fraction": octants.mean(axis=(1, 2, 3)),
+        "smallest_feature": np.array([smallest_feature(o, mirrored=True) for o in octants], "i2"),
+        "open_cell": np.array([is_open_mirrored(octant) for octant in octants], bool),
+        "family": np.zeros(count, dtype=np.int32),
+        "level": np.full(count, np.nan) if level is None else np.asarray(level, float),
+        "parameters": np.full((count, 1), np.nan),
+    }
+    shape = tuple(2 * n for n in octants.shape[1:])
+    return Cells(pack(octants), shape, True, columns, [(name, source, ())], origin)

@@ -1,0 +1,108 @@
+"""Where a search starts: units of about the density asked for, and random latent vectors."""
+
+import numpy as np
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+from homog.dataset import Dataset, write_dataset
+from homog.errors import DataError, naming
+from homog.units.sampling import VOLUME_FRACTION, Plan, cells_of, sample
+
+UNITS, LABELLED = "start.h5", "start-labelled.h5"
+WINDOW = 0.01  # of density around the range asked for
+MARGIN = 0.1  # of the range of the latent vectors, beyond them
+BEST, OTHERS = 0.5, 0.25  # shares of the first generation; the rest is random
+
+
+def window(density):
+    """Densities of units to start from: around a range, where the surrogate knows units.
+
+    Raises
+    ------
+    DataError
+        If no units are generated there.
+    """
+    lowest, highest = VOLUME_FRACTION
+    low, high = max(density.low - WINDOW, lowest), min(density.high + WINDOW, highest)
+    if low >= high:
+        raise DataError(
+            f"no units of density {density} are generated to start from ({lowest:g} to "
+            f"{highest:g}); name a dataset with --units"
+        )
+    return low, high
+
+
+def generate(path, densities, plan, workers, progress):
+    """Write units to start from, of a range of densities, for a run's ``Plan``."""
+    of = Plan(plan.count, seed=plan.search.seed, volume_fraction=densities)
+    write_dataset(path, cells_of(sample(of, workers, progress), of))
+
+
+def latent(surrogate, path, density, count):
+    """Latent vectors (k, latent) of at most ``count`` units, those nearest to a density range.
+
+    Raises
+    ------
+    DataError
+        If the units are not of the kind that the surrogate knows.
+    """
+    with naming(path), Dataset(path) as units:
+        if not units.cubic or units.stored_shape != (surrogate.architecture.octant,) * 3:
+            raise DataError(
+                f"expected cubic cells of {2 * surrogate.architecture.octant} voxels along each "
+                "edge, as the surrogate knows them"
+            )
+        away = density.excess(units.volume_fraction)
+        chosen = np.sort(np.argsort(away, kind="stable")[:count])
+        return surrogate.encode(units.select(chosen).octants[:])
+
+
+def is_labelled(path):
+    """Whether the units of a dataset have labels."""
+    with naming(path), Dataset(path) as units:
+        return len(units.labels) > 0
+
+
+def bounds(z):
+    """Lowest and highest value along each latent dimension, (2, latent), of some vectors."""
+    low, high = z.min(axis=0), z.max(axis=0)
+    return np.array([low - MARGIN * (high - low), high + MARGIN * (high - low)])
+
+
+def population(problem, settings, z, before=None):
+    """The first generation.
+
+    The best of the units, or all of an earlier search; others of the units at random, so that
+    kinds which the surrogate underrates take part; and random ones, from a Gaussian around all.
+
+    Parameters
+    ----------
+    problem : DesignProblem
+    settings : Settings
+    z : (k, latent) array
+        Of the units.
+    before : (population, latent) array, optional
+        The last generation of the search before.
+
+    Returns
+    -------
+    (population, latent) array
+    """
+    rng = np.random.default_rng([settings.seed, 10**6])
+    size = settings.population
+    best, others = round(BEST * size), round(OTHERS * size)
+    first = z[ranked(problem.evaluate(z))[:best]] if before is None else before[:best]
+    some = z[rng.permutation(len(z))[:others]]
+    left = size - len(first) - len(some)
+    covariance = np.atleast_2d(np.cov(z, rowvar=False)) if len(z) > 1 else np.eye(z.shape[1])
+    drawn = rng.multivariate_normal(z.mean(axis=0), covariance, left, method="eigh")
+    return np.concatenate([first, some, drawn])
+
+
+def ranked(evaluated):
+    """Indices of designs, the best first: feasible ones front by front, then the least wrong."""
+    feasible = np.flatnonzero(evaluated.feasible)
+    wrong = np.flatnonzero(~evaluated.feasible)
+    violation = np.maximum(evaluated.G[wrong], 0).sum(axis=1)
+    fronts = NonDominatedSorting().do(evaluated.F[feasible]) if len(feasible) else []
+    order = [feasible[front] for front in fronts]
+    return np.concatenate([*order, wrong[np.argsort(violation, kind="stable")]]).astype(int)
