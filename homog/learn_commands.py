@@ -5,10 +5,19 @@ from contextlib import contextmanager
 
 import click
 
-from homog.errors import DataError, HomogError, ParameterError
-from homog.terminal import FORCE, OUTPUT, PATH, THREADS, check_ending, complain, counter, show
+from homog.errors import DataError, HomogError
+from homog.terminal import (
+    FORCE,
+    OUTPUT,
+    PATH,
+    THREADS,
+    check_ending,
+    complain,
+    counter,
+    needs_extra,
+    show,
+)
 
-DRAWING = ("matplotlib", "mpl_toolkits", "skimage", "PIL")  # packages of the extra view
 PICTURES = ("parity", "reliability", "convergence", "reconstructions", "cases")
 
 
@@ -176,17 +185,9 @@ def one_voice(speaks):
         sys.exit(error.exit_code)
 
 
-@contextmanager
 def needs_learn():
     """Say how to install what is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = error.name.partition(".")[0]
-        extra = "view" if package in DRAWING else "learn"
-        raise ParameterError(
-            f"{package} is not installed; pip install 'homog-toolkit[{extra}]'"
-        ) from error
+    return needs_extra("learn")
 
 
 def use_threads(threads):

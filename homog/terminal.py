@@ -8,6 +8,7 @@ import click
 
 from homog.errors import HomogError, ParameterError
 
+DRAWING = ("matplotlib", "mpl_toolkits", "skimage", "PIL")  # packages of the extra view
 PATH = click.Path(readable=False)  # what cannot be read is bad data, and is found on opening
 YOUNG = click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
 POISSON = click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
@@ -58,6 +59,19 @@ def check_ending(output, *endings):
     """Refuse a name of an output that tells another format."""
     if not output.endswith(endings):
         raise ParameterError(f"{output}: expected a name that ends in {' or '.join(endings)}")
+
+
+@contextmanager
+def needs_extra(extra):
+    """Say how to install what a command needs beyond the base: packages of an extra, or of view."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = error.name.partition(".")[0]
+        extra = "view" if package in DRAWING else extra
+        raise ParameterError(
+            f"{package} is not installed; pip install 'homog-toolkit[{extra}]'"
+        ) from error
 
 
 def worker_count(workers):
