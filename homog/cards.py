@@ -11,7 +11,7 @@ that the entries are those of C, in another order:
   (Mechanical APDL Material Reference, Anisotropic Elasticity, TB,ANEL).
 - LS-DYNA: 11, 22, 33, 12, 23, 31; upper triangle column by column, C11, C12, C22, C13, ...
   (Keyword User's Manual, Volume II, *MAT_002, anisotropic option; Theory Manual, Material
-  Model 2). A field has ten columns, which hold five digits or more.
+  Model 2). A field has ten columns: a blank and four digits or more.
 """
 
 import re
@@ -112,7 +112,7 @@ def _upper_by_rows(C):
 
 
 def _ls_dyna(C, name, density):
-    constants = ["1", _ten(density), *map(_ten, _upper(C)), "2"]
+    constants = ["1", _nine(density), *map(_nine, _upper(C)), "2"]
     axes = [["0", "0", "0", "1", "0", "0"], ["0", "0", "0", "0", "1", "0"]]  # a along x, d along y
     rows = ["".join(f"{word:>10}" for word in row) for row in [*_lines(constants, 8), *axes]]
     heads = (
@@ -126,10 +126,10 @@ def _ls_dyna(C, name, density):
     return "\n".join(["*MAT_ANISOTROPIC_ELASTIC_TITLE", name, *body]) + "\n"
 
 
-def _ten(value):
-    """A number with as many digits as ten columns hold."""
+def _nine(value):
+    """A number with as many digits as nine columns hold."""
     texts = (re.sub(r"(e[+-])0", r"\1", f"{value:.{digits}g}") for digits in range(9, 0, -1))
-    return next(text for text in texts if len(text) <= 10)
+    return next(text for text in texts if len(text) <= 9)
 
 
 _WRITERS = {"abaqus": _abaqus, "ansys": _ansys, "calculix": _calculix, "ls-dyna": _ls_dyna}

@@ -12,11 +12,23 @@ from functools import partial
 import click
 
 from homog import __version__
-from homog.dataset_commands import COMMANDS, ENDINGS, unit_at
+from homog.dataset_commands import COMMANDS
 from homog.design_commands import DESIGN_COMMANDS
 from homog.errors import HomogError, ParameterError
+from homog.file_commands import FILE_COMMANDS, read_cell
 from homog.learn_commands import LEARN_COMMANDS
-from homog.terminal import PATH, POISSON, THREADS, YOUNG, complain, progress_bar, show, tol_option
+from homog.terminal import (
+    FORCE,
+    PATH,
+    POISSON,
+    THREADS,
+    YOUNG,
+    check_ending,
+    complain,
+    progress_bar,
+    show,
+    tol_option,
+)
 from homog.topopt_commands import TOPOPT_COMMANDS
 
 SOLVE_EXAMPLES = """\b
@@ -25,6 +37,7 @@ Examples:
   homog solve examples/units/octet.npy --E 70e3 --nu 0.33 --scatter 0.01
   homog solve examples/units/*.npy --E 70e3 --nu 0.33 --json
   homog solve units.h5 --index 7 --E 70e3 --nu 0.33
+  homog solve examples/units/octet.npy --E 70e3 --nu 0.33 --fields octet.vtkhdf
 """
 
 
@@ -60,9 +73,12 @@ def cli(context):
     type=float,
     help="Relative standard deviation of E and nu; prints that of each constant.",
 )
+@click.option("--fields", type=PATH, help="Write displacement, strain and stress (.vtkhdf).")
+@click.option("--strain", help="Mean strain of the fields.  [default: 1,0,0,0,0,0]")
 @THREADS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file and line.")
-def solve(files, E, nu, key, index, threshold, tol, solver, scatter, threads, as_json):
+@FORCE
+def solve(files, E, nu, key, index, threshold, tol, solver, scatter, threads, as_json, **output):
     """Effective stiffness and engineering constants of unit cells.
 
     FILE is a .npy or .npz array of voxels: True or 1 is solid, axis 0 is x;
@@ -78,31 +94,40 @@ def solve(files, E, nu, key, index, threshold, tol, solver, scatter, threads, as
     if scatter is not None:
         check_scatter(scatter)
 
-    def solved(cell, progress):
-        return homogenize(
-            _read_cell(cell, key, threshold),
-            material, tol=tol, method=solver, threads=threads, progress=progress,
-        )  # fmt: skip
-
     cells = [(path, place) for path in files for place in index or (None,)]
+    fields, strain = _checked_fields(cells, **output)
+
+    def solved(cell, progress):
+        voxels = read_cell(cell, key, threshold)
+        result = homogenize(
+            voxels, material, tol=tol, method=solver, threads=threads, progress=progress,
+            fields=bool(fields),
+        )  # fmt: skip
+        if fields:
+            from homog.vtkhdf import cell_fields, write_fields
+
+            write_fields(fields, cell_fields(result, voxels, strain))
+        return result
+
     formatted = partial(_json_line if as_json else _table, scatter=scatter)
     sys.exit(_each_cell(cells, solved, formatted))
 
 
-def _read_cell(cell, key=None, threshold=None):
-    """Voxels of a file, or of a unit of a dataset."""
-    from homog.cell import validated_voxels
-    from homog.formats import read_array
+def _checked_fields(cells, fields, strain, force):
+    """File and mean strain of the fields, once it is known that they can be written."""
+    if fields is None:
+        if strain is not None:
+            raise ParameterError("--strain is that of the fields; name their file with --fields")
+        return None, None
+    from homog.files import check_output
+    from homog.vtkhdf import parse_strain
 
-    path, place = cell
-    if place is None and not path.endswith(ENDINGS):
-        return validated_voxels(read_array(path, key), threshold)
-    if place is None:
-        raise ParameterError("a dataset holds many units; choose one with --index")
-    from homog.dataset import Dataset  # late: h5py is large
-
-    with Dataset(path) as dataset:
-        return unit_at(dataset, place).voxels
+    strain = parse_strain("1,0,0,0,0,0" if strain is None else strain)
+    check_ending(fields, ".vtkhdf")
+    if len(cells) != 1:
+        raise ParameterError(f"--fields takes one cell, got {len(cells)}; solve them one by one")
+    check_output(fields, force)
+    return fields, strain
 
 
 def _name(cell):
@@ -145,7 +170,7 @@ def doctor():
     show(environment_table())
 
 
-for _command in (*COMMANDS, *LEARN_COMMANDS, *DESIGN_COMMANDS, *TOPOPT_COMMANDS):
+for _command in (*COMMANDS, *FILE_COMMANDS, *LEARN_COMMANDS, *DESIGN_COMMANDS, *TOPOPT_COMMANDS):
     cli.add_command(_command)
 
 

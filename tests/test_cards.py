@@ -133,6 +133,7 @@ def test_lines_are_those_of_the_programs(result):
     assert "*MAT_ANISOTROPIC_ELASTIC_TITLE\ncell\n" in ls_dyna
     rows = numbers("ls-dyna", ls_dyna)
     assert [len(row) for row in rows] == [8, 8, 8, 6, 6]
+    assert all(word.startswith(" ") for row in rows for word in row)  # readable by blanks too
     assert rows[0][0].strip() == "1"
     assert float(rows[0][1]) == pytest.approx(result.volume_fraction)
     assert rows[2][7].strip() == "2"  # AOPT 2: axes by the vectors a and d
