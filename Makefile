@@ -14,7 +14,7 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/test_kernels.py tests/test_component_kernels.py tests/test_voxel_kernels.py tests/test_thickness_kernels.py tests/test_duplicate_kernels.py --cov=homog --cov-report=
-	$(BIN)/python -m pytest --cov=homog --cov=learn --cov-append --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest --cov=homog --cov=learn --cov=design --cov-append --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check

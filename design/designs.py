@@ -1,9 +1,10 @@
 """Verified designs: a dataset as any other, with their latent vectors, predictions and labels.
 
 Beside the groups of every labelled dataset, the file has ``designs`` (latent vector ``z``,
-``round``, ``place`` among those of its round by the search, whether it is on the verified
-``front``), ``predictions`` (``K_mean``, ``K_aleatoric``,
-``K_epistemic``, ``K_total``, and so on) and ``verification`` (see ``design.verification``).
+``round``, ``place`` among those of its round by the search, whether it was ``known``: solved
+before it was predicted, and whether it is on the verified ``front``), ``predictions`` (``K_mean``,
+``K_aleatoric``, ``K_epistemic``, ``K_total``, and so on) and ``verification`` (see
+``design.verification``).
 """
 
 import csv
@@ -13,16 +14,14 @@ from functools import partial
 
 import numpy as np
 
+from design.archive import nondominated, spread_out
 from design.problem import DENSITY
-from design.search import nondominated
-from design.start import ranked
 from design.verification import Candidate, verified
 from homog.dataset import Dataset, content_hash, unpack, write_dataset
 from homog.errors import naming
 from homog.labels import collected, label
 from homog.packing import packed_octants
 from homog.processes import processes
-from homog.units.distinct import Distinct
 from homog.units.family import unfold
 
 PARTS = ("mean", "aleatoric", "epistemic", "total")
@@ -141,9 +140,7 @@ def _cell(value):
 
 
 def chosen_of(found, most):
-    """The designs to verify: of the front, spread evenly over it, and none like another.
-
-    Where the front is small, as with one goal, the next best follow.
+    """The designs to verify: of the front, spread evenly over it; where it is short the next best.
 
     Parameters
     ----------
@@ -154,20 +151,11 @@ def chosen_of(found, most):
     -------
     Evaluated
     """
-    order = [n for n in ranked(found) if found.feasible[n]]
-    seen = Distinct()
-    order = [n for n in order if not seen.like(found.units[n].octant)]
-    front = set(nondominated(found.F[order]).tolist())
-    on_front = [order[n] for n in sorted(front)]
-    if len(on_front) > most:
-        on_front.sort(key=lambda n: found.F[n, 0])
-        places = np.linspace(0, len(on_front) - 1, most).round().astype(int)
-        return found.select([on_front[n] for n in places])
-    others = [n for k, n in enumerate(order) if k not in front]
-    return found.select((on_front + others)[:most])
+    good = np.flatnonzero(found.feasible)
+    return found.select(good[spread_out(found.F[good], most)])
 
 
-def verified_designs(chosen, occupancy, number, settings, workers, progress=None):
+def verified_designs(chosen, occupancy, settings, workers, progress=None):
     """Label designs and verify them.
 
     Parameters
@@ -175,8 +163,6 @@ def verified_designs(chosen, occupancy, number, settings, workers, progress=None
     chosen : Evaluated
     occupancy : (n, k, k, k) array
         That the designs were cut from.
-    number : int
-        Of the round.
     settings : homog.labels.Settings
     workers : int
         Processes.
@@ -207,7 +193,6 @@ def verified_designs(chosen, occupancy, number, settings, workers, progress=None
     groups["verification"] = {name: np.array([f[name] for f in found]) for name in found[0]}
     groups["designs"] = {
         "z": chosen.z,
-        "round": np.full(len(rows), number),
         "place": np.arange(len(rows)),
         "front": np.zeros(len(rows), bool),
     }

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from design.cleaning import Cleaning, Range, clean
+from design.consistency import consistent
 from homog.errors import ParameterError
+from homog.material import Isotropic
 from learn.derived import DERIVED, predictions_of
 
 DENSITY = "density"
@@ -178,7 +180,11 @@ class DesignProblem:
         """Properties of octants that goals and bounds name, and all targets."""
         octants = np.asarray(octants)
         names = dict.fromkeys((*self.surrogate.targets, *self.task.names))
-        return predictions_of(self.surrogate, octants, tuple(names), self.task.samples)
+        found = predictions_of(self.surrogate, octants, tuple(names), self.task.samples)
+        if not self.task.samples:  # the plain prediction of the deterministic framework
+            return found
+        origin = self.surrogate.origin
+        return consistent(found, octants.mean((1, 2, 3)), Isotropic(origin["E"], origin["nu"]))
 
     def robust(self, name, prediction, maximize):
         """Mean of a property less, or if it is minimised plus, ``risk`` deviations."""

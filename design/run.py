@@ -7,9 +7,11 @@ generation, a round from the search that is finished.
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from design import start
 from design.cleaning import Cleaning, Range
@@ -19,16 +21,22 @@ from design.problem import Bound, DesignProblem, Goal, Task, nearest_to_feasible
 from design.search import Search, Settings
 from design.verification import Candidate, verified
 from homog import __version__
-from homog.errors import DataError, ParameterError
+from homog.dataset import Dataset, write_dataset
+from homog.errors import DataError, ParameterError, naming
 from homog.files import make_folder, write_atomically
 from homog.labelling import label_dataset, local
 from homog.labels import Settings as LabelSettings
 from homog.material import Isotropic
+from homog.packing import packed_octants
 from homog.processes import processes
 from homog.shards import locked
-from learn.surrogate import DESCRIPTION, Surrogate
+from learn.kriging import Corrected, Kriging, corrected
+from learn.surrogate import Surrogate
 
-DESCRIBED, CHECKPOINT, RESULT, MODEL = "run.json", "search.npz", "designs.h5", "model"
+DESCRIBED, CHECKPOINT, RESULT = "run.json", "search.npz", "designs.h5"
+CORRECTION = "correction.npz"
+EXPLORING = 1.0  # risk of all rounds but the last: they look for what is worth knowing
+MET, LEARNED = "met.h5", "learned.h5"  # the best designs that a search met, and with labels
 FORMAT, VERSION = "homog design", 1
 
 
@@ -41,7 +49,7 @@ class Plan:
     task : Task
     search : Settings
     rounds : int
-        Searches, each after an update of the surrogate by the designs verified before.
+        Searches, each with the surrogate corrected by the designs of those before.
     report : int
         Designs verified in a round, at most.
     model : str or None
@@ -195,20 +203,34 @@ class _Run:
         self.settings = label_settings(surrogate)
 
     def run(self):
-        rounds, population = [], None
+        rounds, best = [], None
         pool = self._pool()
         for number in range(1, self.plan.rounds + 1):
             folder = self.folder / f"round-{number}"
             make_folder(folder)
-            surrogate = self._surrogate(number, rounds)
-            problem = DesignProblem(surrogate, self.plan.task)
-            found, population = self._search(problem, folder, pool, population)
-            rounds.append(self._verify(problem, found, folder, number))
+            labelled = self._labelled_before(rounds)
+            surrogate = self._surrogate(number, labelled)
+            problem = DesignProblem(surrogate, self._task(number))
+            found, best = self._search(problem, folder, pool, best)
+            rounds.append(self._verify(problem, found, folder, number, labelled))
             self._report(rounds[-1], number)
         result = Designs.joined([read_designs(path) for path in rounds])
         result = result.ordered(self.plan.task)
         write_designs(self.folder / RESULT, result, self.plan.described())
         return result
+
+    def _task(self, number):
+        """What a round looks for: all but the last explore, and risk less than the task says."""
+        task = self.plan.task
+        if number == self.plan.rounds:
+            return task
+        return replace(task, risk=min(task.risk, EXPLORING))
+
+    def _labelled_before(self, rounds):
+        """Datasets of labelled units that a round may learn from; none in the first."""
+        if not rounds:
+            return []
+        return [*self._known(), *(path.with_name(LEARNED) for path in rounds)]
 
     def _pool(self):
         """Latent vectors of units to start from."""
@@ -220,57 +242,70 @@ class _Run:
                 start.generate(path, aim, self.plan, self.workers, step)
         return start.latent(self.surrogate, path, density, self.plan.count)
 
-    def _surrogate(self, number, rounds):
-        """The surrogate of a round: updated by the designs of the rounds before."""
-        if number == 1:
+    def _surrogate(self, number, labelled):
+        """The surrogate of a round, corrected by what is labelled."""
+        if not labelled:
             return self.surrogate
-        model = self.folder / f"round-{number}" / MODEL
-        if not (model / DESCRIPTION).exists():
-            from learn.train import Devices
-            from learn.update import updated
+        path = self.folder / f"round-{number}" / CORRECTION
+        if not path.exists():
+            self.tell.say(f"round {number}: correcting the surrogate")
+            density = np.median(self._density(labelled[-1]))
+            samples = self.plan.task.samples
+            corrected(self.surrogate, labelled, density, samples).kriging.save(path)
+        return Corrected(self.surrogate, Kriging.load(path))
 
-            known = self._known()
-            self.tell.say(f"round {number}: updating the surrogate")
-            fabric = Devices(precision="32-true").launch()
-            updated(Surrogate.load(self.plan.model), known, rounds, model, fabric)
-        return Surrogate.load(model)
+    def _density(self, path):
+        with Dataset(path) as units:
+            return units.volume_fraction
 
     def _known(self):
-        """Labelled units to learn from beside the designs: those of the start."""
+        """Labelled units to learn from beside designs: those of the start, and decoded ones.
+
+        What decodes is rougher than any unit of a database, and the surrogate has seen none of it.
+        """
         path = self._units_path()
-        if start.is_labelled(path):
-            return path
-        labelled = self.folder / start.LABELLED
+        if not start.is_labelled(path):
+            path = self._labelled(path, self.folder / start.LABELLED)
+        decoded = self.folder / start.DECODED
+        if not decoded.exists():
+            problem = DesignProblem(self.surrogate, self.plan.task)
+            start.write_decoded(decoded, problem, self._pool(), self.plan.search.seed)
+        return path, self._labelled(decoded, self.folder / start.LABELLED_DECODED)
+
+    def _labelled(self, path, labelled):
+        """The dataset with labels."""
         if not labelled.exists():
-            with self.tell.bar("labels", self.plan.count) as step:
+            with Dataset(path) as units:
+                count = len(units)
+            with self.tell.bar("labels", count) as step:
 
                 def progress(row):
                     if not isinstance(row, int):
                         step()
 
-                engine = local(self.workers)
-                label_dataset(path, labelled, self.settings, engine, progress=progress)
+                settings = replace(self.settings, scatter=0.0)
+                label_dataset(path, labelled, settings, local(self.workers), progress=progress)
         return labelled
 
     def _units_path(self):
         return self.folder / start.UNITS if self.plan.units is None else Path(self.plan.units)
 
-    def _search(self, problem, folder, z, population):
-        """The designs of the last generation, and their latent vectors."""
+    def _search(self, problem, folder, z, before):
+        """The best designs, and their latent vectors."""
         generations = self.plan.search.generations
         checkpoint = folder / CHECKPOINT
         first = None
         if not checkpoint.exists():
-            first = start.population(problem, self.plan.search, z, population)
+            first = start.population(problem, self.plan.search, z, before)
         search = Search(problem, self.plan.search, start.bounds(z), first, checkpoint)
         with self.tell.bar("generations", generations - search.generation) as step:
             while not search.finished:
                 step(search.step())
         write_atomically(folder / "history.csv", search.history_text().encode())
-        last = search.latent()
-        return problem.evaluate(last), last
+        best = search.best()
+        return problem.evaluate(best), best
 
-    def _verify(self, problem, found, folder, number):
+    def _verify(self, problem, found, folder, number, labelled):
         """Dataset of the verified designs of a round."""
         path = folder / RESULT
         if path.exists():
@@ -282,17 +317,40 @@ class _Run:
                 f"(density {found.units[index].density:.4f}) fails: {failed}; widen these bounds, "
                 "lower --risk, or search longer"
             )
+        learned = folder / MET
+        write_dataset(learned, packed_octants(found.octants, "design", "designs", {}))
+        self._labelled(learned, folder / LEARNED)
         chosen = chosen_of(found, self.plan.report)
         occupancy = problem.surrogate.decode(chosen.z)
         with self.tell.bar("designs verified", len(chosen.units)) as step:
-            designs = verified_designs(chosen, occupancy, number, self.settings, self.workers, step)
+            designs = verified_designs(chosen, occupancy, self.settings, self.workers, step)
+        known = np.isin(_bits(designs.cells.packed), self._bits_of(labelled))
+        designs.groups["designs"] |= {"round": np.full(len(known), number), "known": known}
         write_designs(path, designs, self.plan.described())
         return path
 
+    def _bits_of(self, labelled):
+        """What identifies all units of some datasets."""
+        found = []
+        for path in labelled:
+            with naming(path), Dataset(path) as units:
+                found.append(_bits(units.packed(slice(None))))
+        return np.concatenate(found) if found else np.empty(0, "S1")
+
     def _report(self, path, number):
-        gap = read_designs(path).gap(self.plan.task)
-        text = ", ".join(f"{name} {100 * value:.1f} %" for name, value in gap.items())
-        self.tell.say(f"round {number}: predicted against true, median: {text}")
+        designs = read_designs(path)
+        new = np.flatnonzero(~designs.groups["designs"]["known"])
+        text = f"round {number}: {len(designs)} designs verified, {len(new)} of them new"
+        if len(new):
+            gap = designs.select(new).gap(self.plan.task)
+            errors = ", ".join(f"{name} {100 * value:.1f} %" for name, value in gap.items())
+            text += f"; median error of their predictions: {errors}"
+        self.tell.say(text)
+
+
+def _bits(packed):
+    """Rows of bytes as single values that can be compared."""
+    return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
 
 
 def clear(folder):
@@ -310,8 +368,9 @@ def clear(folder):
         raise ParameterError(f"{folder}: not empty, and no design run; name another folder")
     for path in folder.glob("round-*"):
         shutil.rmtree(path)
-    shutil.rmtree(folder / f"{start.LABELLED}.shards", ignore_errors=True)
-    for name in (RESULT, start.UNITS, start.LABELLED, DESCRIBED):
+    for path in folder.glob("*.shards"):
+        shutil.rmtree(path)
+    for name in (RESULT, *start.FILES, DESCRIBED):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -344,9 +403,9 @@ def reverified(folder, workers=1, progress=None):
 
 
 def decoded(folder, designs):
-    """Occupancies that designs were cut from, each decoded by the surrogate of its round.
+    """Occupancies that designs were cut from, from their latent vectors.
 
-    The autoencoder is the same in all rounds: only the predictor is updated.
+    The autoencoder is the same in all rounds: only predictions are corrected.
     """
     surrogate = Surrogate.load(read_plan(folder).model)
     return surrogate.decode(designs.groups["designs"]["z"])

@@ -16,12 +16,13 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.termination import get_termination
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
+from design.archive import Archive
 from homog.errors import DataError, ParameterError
 from homog.files import write_atomically
 
 ARRAYS = ("X", "F", "G", "rank", "crowding")
+ARCHIVE = ("archive z", "archive F", "archive bits")
 LARGEST_CHECKPOINT = 2**28  # bytes
 
 
@@ -76,7 +77,7 @@ class Search:
 
     def __init__(self, problem, settings, bounds, start, checkpoint):
         self.problem, self.settings, self.checkpoint = problem, settings, checkpoint
-        self.history = []
+        self.history, self.archive = [], Archive(settings.population)
         described = _Described(problem, bounds)
         if start is None:
             start = np.repeat(bounds[:1], settings.population, axis=0)  # is replaced
@@ -112,15 +113,19 @@ class Search:
         for individual in offspring:
             individual.evaluated.update({"F", "G"})
         self._nsga.tell(infills=offspring)
+        self.archive.add(found)
         self.history.append(self._summary())
         self._save()
         return self.history[-1]
 
-    def latent(self):
-        """Latent vectors of the population, (population, latent), the best ranks first."""
-        population = self._nsga.pop
-        order = np.argsort(_order(population), kind="stable")
-        return population.get("X")[order]
+    def best(self):
+        """Latent vectors of the best designs, all different; of the population if none is feasible.
+
+        Returns
+        -------
+        (k, latent) array
+        """
+        return self._nsga.pop.get("X") if self.archive.z is None else self.archive.z
 
     def history_text(self):
         """Feasible designs, designs on the front and best values of each generation, as CSV."""
@@ -145,6 +150,8 @@ class Search:
         population = self._nsga.pop
         arrays = {name: population.get(name).astype(float) for name in ARRAYS}
         rows = [[row["feasible"], row["front"], *row["best"]] for row in self.history]
+        if self.archive.arrays:
+            arrays |= dict(zip(ARCHIVE, self.archive.arrays, strict=True))
         stream = io.BytesIO()
         np.savez(stream, history=np.array(rows, float), **arrays)
         write_atomically(self.checkpoint, stream.getbuffer())
@@ -156,6 +163,8 @@ class Search:
             raise DataError(f"{self.checkpoint}: of another latent space; start in a new folder")
         for feasible, front, *best in arrays["history"].tolist():
             self.history.append({"feasible": int(feasible), "front": int(front), "best": best})
+        if ARCHIVE[0] in arrays:
+            self.archive.arrays = tuple(arrays[name] for name in ARCHIVE)
         nsga = self._nsga
         nsga.ask()  # makes pymoo ready; the generation that it proposes is replaced
         population = Population.new("X", arrays["X"])
@@ -179,39 +188,16 @@ class _Described(Problem):
         )
 
 
-def _order(population):
-    """Feasible designs by rank and before all others; those by what they violate."""
-    violation = np.maximum(population.get("G"), 0).sum(axis=1)
-    rank = population.get("rank").astype(float)
-    worst = np.nanmax(rank[violation == 0], initial=0)
-    return np.where(violation == 0, rank, worst + 1 + violation)
-
-
 def _read(path):
     """Arrays of a checkpoint; nothing in it is executed."""
     try:
         if path.stat().st_size > LARGEST_CHECKPOINT:
             raise DataError(f"{path}: larger than any checkpoint; it is something else")
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("history", *ARRAYS)}
+            kept = ARCHIVE if ARCHIVE[0] in file else ()
+            arrays = {name: file[name] for name in ("history", *ARRAYS, *kept)}
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(
             f"{path}: damaged ({error}); remove it to start the search again"
         ) from error
     return arrays
-
-
-def nondominated(F):
-    """Indices of rows that no other row equals or beats in every column, in their order.
-
-    Of equal rows the first counts.
-
-    Parameters
-    ----------
-    F : (n, goals) array
-        To be minimised.
-    """
-    F = np.asarray(F, float)
-    _, first = np.unique(F, axis=0, return_index=True)
-    first = np.sort(first)
-    return first[np.sort(NonDominatedSorting().do(F[first], only_non_dominated_front=True))]

@@ -1,13 +1,17 @@
 """Where a search starts: units of about the density asked for, and random latent vectors."""
 
 import numpy as np
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
+from design.archive import fronts
 from homog.dataset import Dataset, write_dataset
 from homog.errors import DataError, naming
+from homog.packing import packed_octants
 from homog.units.sampling import VOLUME_FRACTION, Plan, cells_of, sample
 
 UNITS, LABELLED = "start.h5", "start-labelled.h5"
+DECODED, LABELLED_DECODED = "decoded.h5", "decoded-labelled.h5"
+FILES = (UNITS, LABELLED, DECODED, LABELLED_DECODED)
+MOST_DECODED = 600
 WINDOW = 0.01  # of density around the range asked for
 MARGIN = 0.1  # of the range of the latent vectors, beyond them
 BEST, OTHERS = 0.5, 0.25  # shares of the first generation; the rest is random
@@ -56,6 +60,17 @@ def latent(surrogate, path, density, count):
         return surrogate.encode(units.select(chosen).octants[:])
 
 
+def write_decoded(path, problem, z, seed):
+    """Write a dataset of what latent vectors decode to, half of it the best, half any."""
+    rng = np.random.default_rng([seed, 10**6 + 1])
+    found = problem.evaluate(z)
+    best = ranked(found)[: MOST_DECODED // 2]
+    others = rng.permutation(np.setdiff1d(np.arange(len(z)), best))[: MOST_DECODED // 2]
+    chosen = [n for n in (*best, *others) if not found.units[n].loose]
+    octants = np.unique(found.octants[chosen], axis=0)
+    write_dataset(path, packed_octants(octants, "decoded", "designs", {"command": "design"}))
+
+
 def is_labelled(path):
     """Whether the units of a dataset have labels."""
     with naming(path), Dataset(path) as units:
@@ -71,7 +86,7 @@ def bounds(z):
 def population(problem, settings, z, before=None):
     """The first generation.
 
-    The best of the units, or all of an earlier search; others of the units at random, so that
+    The best of the units and of an earlier search; others of the units at random, so that
     kinds which the surrogate underrates take part; and random ones, from a Gaussian around all.
 
     Parameters
@@ -80,8 +95,8 @@ def population(problem, settings, z, before=None):
     settings : Settings
     z : (k, latent) array
         Of the units.
-    before : (population, latent) array, optional
-        The last generation of the search before.
+    before : (k, latent) array, optional
+        The best designs of the search before.
 
     Returns
     -------
@@ -90,7 +105,8 @@ def population(problem, settings, z, before=None):
     rng = np.random.default_rng([settings.seed, 10**6])
     size = settings.population
     best, others = round(BEST * size), round(OTHERS * size)
-    first = z[ranked(problem.evaluate(z))[:best]] if before is None else before[:best]
+    pool = z if before is None else np.concatenate([before, z])
+    first = pool[ranked(problem.evaluate(pool))[:best]]
     some = z[rng.permutation(len(z))[:others]]
     left = size - len(first) - len(some)
     covariance = np.atleast_2d(np.cov(z, rowvar=False)) if len(z) > 1 else np.eye(z.shape[1])
@@ -103,6 +119,5 @@ def ranked(evaluated):
     feasible = np.flatnonzero(evaluated.feasible)
     wrong = np.flatnonzero(~evaluated.feasible)
     violation = np.maximum(evaluated.G[wrong], 0).sum(axis=1)
-    fronts = NonDominatedSorting().do(evaluated.F[feasible]) if len(feasible) else []
-    order = [feasible[front] for front in fronts]
+    order = [feasible[front] for front in fronts(evaluated.F[feasible])]
     return np.concatenate([*order, wrong[np.argsort(violation, kind="stable")]]).astype(int)

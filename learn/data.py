@@ -134,7 +134,7 @@ def split(source, seed):
     return part
 
 
-def training_data(dataset, selection, architecture, scaler=None, least=20):
+def training_data(dataset, selection, architecture):
     """Read what training needs from a labelled dataset.
 
     Parameters
@@ -144,10 +144,6 @@ def training_data(dataset, selection, architecture, scaler=None, least=20):
     selection : Selection
     architecture : Architecture
         Says how octants are seen; its ``octant`` must fit the dataset.
-    scaler : Scaler, optional
-        Of an earlier training that goes on; else the training units give one.
-    least : int
-        Units with labels.
 
     Returns
     -------
@@ -163,10 +159,13 @@ def training_data(dataset, selection, architecture, scaler=None, least=20):
     good = (
         (dataset.labels["status"] == 0) & np.isfinite(nominal).all(1) & np.isfinite(observed).all(1)
     )
-    if np.count_nonzero(good) < least:
+    if np.count_nonzero(good) < 20:
         raise DataError(f"only {np.count_nonzero(good)} units have labels; label more")
     rows = np.flatnonzero(good)
     part = split(dataset.source, selection.seed)[rows]
+    known = observed[rows][part == 0]
+    if not np.all(np.ptp(known, axis=0) > 0):  # rounding may leave a deviation
+        raise DataError("a target has the same value in all units; choose another")
     solid = dict(dataset.labels.attributes)
     return TrainingData(
         rows=rows,
@@ -176,18 +175,12 @@ def training_data(dataset, selection, architecture, scaler=None, least=20):
         scatter=None if scatter is None else scatter[rows],
         auxetic=dataset.labels["nu"][rows] < 0,
         part=part,
-        scaler=scaler or _scaler(observed[rows][part == 0]),
+        scaler=Scaler(known.mean(0), known.std(0)),
         origin={
             "units": dataset_hash(dataset),
             **{name: float(solid[name]) for name in ("E", "nu", "scatter", "tol")},
         },
     )
-
-
-def _scaler(known):
-    if not np.all(np.ptp(known, axis=0) > 0):  # rounding may leave a deviation
-        raise DataError("a target has the same value in all units; choose another")
-    return Scaler(known.mean(0), known.std(0))
 
 
 def check_dataset(dataset, names, octant):

@@ -35,29 +35,33 @@ def predictions_of(surrogate, octants, names, samples=80):
         ``{name: Prediction}``
     """
     found = surrogate.predict_octants(octants, samples)
-    missing = [name for name in names if name not in found]
-    if missing:
-        found |= {"K": bulk_modulus(surrogate, octants, samples)}
+    if "K" in names and "K" not in found:
+        found |= {"K": bulk_modulus(surrogate, octants, samples, found)}
     return {name: found[name] for name in names}
 
 
-def bulk_modulus(surrogate, octants, samples=80):
+def bulk_modulus(surrogate, octants, samples, found):
     """Bulk modulus of octants through the predicted E and nu (Eq. 17).
 
     The deviations that the predictor states of E and nu are recalibrated as theirs are; that of K
-    is not beyond it, because no K was seen.
+    is not beyond it, because no K was seen. Of a surrogate that is corrected by labelled units,
+    which has no samples, the deviations of E and nu are taken instead.
 
     Parameters
     ----------
-    surrogate : Surrogate
+    surrogate : Surrogate or Corrected
         With E and nu among its targets.
     octants : (B, n, n, n) array
     samples : int
+    found : dict
+        Predictions of its targets.
 
     Returns
     -------
     Prediction
     """
+    if not hasattr(surrogate, "samples_of_octants"):
+        return _of_moments(found["E"], found["nu"])
     places = [surrogate.targets.index(name) for name in ("E", "nu")]
     unit, factor = (
         part[places] for part in (surrogate.scaler.deviation, surrogate.calibration.factor)
@@ -65,10 +69,27 @@ def bulk_modulus(surrogate, octants, samples=80):
     parts = surrogate.samples_of_octants(octants, samples)
     mean, within, scatter = (part[..., places] for part in parts)
     E, nu = np.moveaxis(mean * unit + surrogate.scaler.mean[places], -1, 0)
-    room = 1 - 2 * np.minimum(nu, LIMIT)
-    K = E / (3 * room)
-    slopes = np.stack([1 / (3 * room), 2 * K / room], axis=-1) * unit * factor
+    K, slopes = _with_slopes(E, nu)
+    slopes = slopes * unit * factor
     variances = [(slopes**2 * part).sum(-1) for part in (within, scatter / factor**2)]
     found = combined(*(torch.from_numpy(part) for part in (K, *variances)))
     parts = (found.mean, found.aleatoric, found.epistemic, found.total)
     return Prediction(*(part.numpy() for part in parts), gaussian_scores(PROBABILITIES))
+
+
+def _with_slopes(E, nu):
+    """K, and its derivatives by E and nu, (..., 2)."""
+    room = 1 - 2 * np.minimum(nu, LIMIT)
+    K = E / (3 * room)
+    return K, np.stack([1 / (3 * room), 2 * K / room], axis=-1)
+
+
+def _of_moments(E, nu):
+    """Prediction of K to first order from those of E and nu."""
+    K, slopes = _with_slopes(E.mean, nu.mean)
+    aleatoric, epistemic = (
+        np.hypot(slopes[:, 0] * getattr(E, part), slopes[:, 1] * getattr(nu, part))
+        for part in ("aleatoric", "epistemic")
+    )
+    total = np.hypot(aleatoric, epistemic)
+    return Prediction(K, aleatoric, epistemic, total, gaussian_scores(PROBABILITIES))

@@ -13,10 +13,16 @@ LEAST = 0.02  # difference of two cells that are distinct
 
 
 class Distinct:
-    """Cells that differ from each other, as octants of one shape."""
+    """Cells that differ from each other, as octants of one shape.
 
-    def __init__(self):
-        self._count = 0
+    Parameters
+    ----------
+    least : float
+        Share of the voxels of their union that two of them do not have in common.
+    """
+
+    def __init__(self, least=LEAST):
+        self._least, self._count = least, 0
         self._octants = np.empty((0, 0), np.uint64)
         self._solid = np.empty(0, np.int64)
 
@@ -26,7 +32,7 @@ class Distinct:
         for shifted in (octant, np.flip(octant)):
             words = _words(shifted)
             known = self._octants[before], self._solid[before]
-            if self._count and find_similar(*known, words, solid, LEAST) >= 0:
+            if self._count and find_similar(*known, words, solid, self._least) >= 0:
                 return True
         self._add(_words(octant), solid)
         return False
