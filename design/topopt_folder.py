@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import zipfile
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -17,46 +17,56 @@ from homog.errors import DataError, ParameterError
 from homog.files import make_folder, write_atomically
 from homog.shards import locked
 
-SETTINGS, HISTORY, DESIGNS = "settings.json", "history.csv", "designs.h5"
-STATES, UNITS = "states", "units"
+RECORD = "topopt.json"  # there before all others, removed after them
+HISTORY, DESIGNS, STATES, UNITS, LOCK = "history.csv", "designs.h5", "states", "units", ".lock"
 
 
 class Folder:
     """Keeps the states of the starts, each in a file that is whole or not there.
+
+    A context manager that keeps other runs out.
 
     Parameters
     ----------
     path : str or Path
     settings : Settings
     force : bool
-        Whether to discard what the folder holds of another run, or of this one.
+        Whether to discard what an optimization has written there before.
 
     Raises
     ------
     ParameterError
-        If the folder cannot be made, or holds a run with other settings.
+        On entering, if the folder cannot be made, another run writes there, or it holds files of
+        another origin or of a run with other settings.
     DataError
-        If its settings are damaged.
+        On entering, if the record of its settings is damaged.
     """
 
     def __init__(self, path, settings, force=False):
-        self.path, self.settings = Path(path), settings
+        self.path, self.settings, self.force = Path(path), settings, force
+
+    def __enter__(self):
         make_folder(self.path)
-        if force:
-            self._discard()
-        record = {**settings.record(), "version": __version__}
-        known = self.path / SETTINGS
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.path / LOCK))
+            self._claim()
+            self._lock = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._lock.close()
+
+    def _claim(self):
+        """Note the settings in the folder, or see that they are the same."""
+        known, record = self.path / RECORD, {**self.settings.record(), "version": __version__}
+        if known.exists() and self.force:
+            _discard(self.path)
         if known.exists():
             _check_same(self.path, _read(known), record)
         else:
+            _check_empty(self.path)
             write_atomically(known, json.dumps(record, indent=1).encode())
         make_folder(self.path / STATES)
-
-    @contextmanager
-    def locked(self):
-        """Keep other runs out of the folder."""
-        with locked(self.path / STATES / "lock"):
-            yield self
 
     def load(self, start):
         """State of a start, or None."""
@@ -97,12 +107,22 @@ class Folder:
     def _state(self, start):
         return self.path / STATES / f"{self.settings.starts.index(start)}-{start}.npz"
 
-    def _discard(self):
-        """Remove what a run has written; nothing else in the folder is touched."""
-        for name in (SETTINGS, HISTORY, DESIGNS):
-            (self.path / name).unlink(missing_ok=True)
-        for name in (STATES, UNITS):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+
+def _discard(folder):
+    """Remove what an optimization has written; nothing else in the folder is touched."""
+    for name in (STATES, UNITS):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (HISTORY, DESIGNS, RECORD):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_empty(folder):
+    """Refuse to write over files that no optimization has written."""
+    for name in (STATES, UNITS, HISTORY, DESIGNS):
+        if (folder / name).exists():
+            raise ParameterError(
+                f"{folder} holds {name} of another origin; name another folder, which is made"
+            )
 
 
 def _read(path):

@@ -138,7 +138,7 @@ class Model:
         gradient = found.gradient if settings.minimize else -found.gradient
         moved = step(
             Subproblem(x, width, gradient, found.volume_gradient),
-            lambda variables: self.filter.volume(variables, beta),
+            lambda variables: self.filter.volume(variables, settings.beta(number + 1)),
             settings.volume_fraction,
         )
         share, rho = self.filter.share, found.densities

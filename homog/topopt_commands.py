@@ -57,11 +57,13 @@ def topopt(output, threads, force, **options):
     from design.topopt_folder import Folder
 
     settings = _settings(options)
-    with Folder(output, settings, force).locked() as folder:
+    with Folder(output, settings, force) as folder:
         with iteration_bar(settings) as progress:
             designs = optimize(settings, folder, threads, progress)
         folder.write(designs)
-    _draw(designs, settings.objective, output)
+        _draw(designs, settings.objective, output)
+    for start in set(settings.starts) - {design.start for design in designs}:
+        complain(f"{start}: its solid does not hold together, left out")
     show(_table(designs, settings))
     show(f"{output}: {len(designs)} designs; see homog info {output.rstrip('/')}/designs.h5")
 
