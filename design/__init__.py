@@ -22,7 +22,7 @@ _HOME = {
     "Search": "search",
     "Designs": "designs",
     "read_designs": "designs",
-    "Plan": "run",
+    "Plan": "plan",
 }
 
 __all__ = [*_HOME]

@@ -175,7 +175,7 @@ def verified_designs(chosen, occupancy, settings, workers, progress=None):
     """
     levels = [unit.level for unit in chosen.units]
     cells = packed_octants(chosen.octants, "design", SOURCE, {"command": "design"}, levels)
-    candidates = [Candidate(*pair) for pair in zip(chosen.octants, occupancy, strict=True)]
+    candidates = [Candidate(*of) for of in zip(chosen.octants, occupancy, levels, strict=True)]
     rows, found = [], []
     with processes(partial(_verify, settings), workers) as map_designs:
         for labels, verification in map_designs(candidates):

@@ -4,23 +4,35 @@ All of it lies in one folder, and the same run goes on after a crash: a search f
 generation, a round from the search that is finished.
 """
 
-import json
-import shutil
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from design import start
-from design.cleaning import Cleaning, Range
-from design.designs import Designs, chosen_of, read_designs, verified_designs, write_designs
+from design.designs import (
+    SOURCE,
+    Designs,
+    chosen_of,
+    read_designs,
+    verified_designs,
+    write_designs,
+)
 from design.output import differences
-from design.problem import Bound, DesignProblem, Goal, Task, nearest_to_feasible
-from design.search import Search, Settings
+from design.plan import (
+    DECODED,
+    LABELLED,
+    LABELLED_DECODED,
+    RESULT,
+    UNITS,
+    begin,
+    read_plan,
+)
+from design.problem import DesignProblem, nearest_to_feasible
+from design.search import Search
 from design.verification import Candidate, verified
-from homog import __version__
 from homog.dataset import Dataset, write_dataset
 from homog.errors import DataError, ParameterError, naming
 from homog.files import make_folder, write_atomically
@@ -30,67 +42,13 @@ from homog.material import Isotropic
 from homog.packing import packed_octants
 from homog.processes import processes
 from homog.shards import locked
+from homog.units import sampling
 from learn.kriging import Corrected, Kriging, corrected
 from learn.surrogate import Surrogate
 
-DESCRIBED, CHECKPOINT, RESULT = "run.json", "search.npz", "designs.h5"
-CORRECTION = "correction.npz"
-EXPLORING = 1.0  # risk of all rounds but the last: they look for what is worth knowing
+CHECKPOINT, CORRECTION = "search.npz", "correction.npz"
 MET, LEARNED = "met.h5", "learned.h5"  # the best designs that a search met, and with labels
-FORMAT, VERSION = "homog design", 1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run does.
-
-    Parameters
-    ----------
-    task : Task
-    search : Settings
-    rounds : int
-        Searches, each with the surrogate corrected by the designs of those before.
-    report : int
-        Designs verified in a round, at most.
-    model : str or None
-        Folder of the surrogate; None for the one that comes with the package.
-    units : str or None
-        Dataset to start from; None to generate units of about the density asked for.
-    count : int
-        Units to start from.
-
-    Raises
-    ------
-    ParameterError
-        If a number is less than 1.
-    """
-
-    task: Task
-    search: Settings = field(default_factory=Settings)
-    rounds: int = 1
-    report: int = 20
-    model: str | None = None
-    units: str | None = None
-    count: int = 2000
-
-    def __post_init__(self):
-        for name in ("rounds", "report", "count"):
-            if getattr(self, name) < 1:
-                raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}")
-
-    def described(self):
-        """As JSON takes it."""
-        return asdict(self)
-
-    @classmethod
-    def parsed(cls, said):
-        """The plan of what ``described`` gave."""
-        task = said["task"]
-        cleaning = Cleaning(**{**task["cleaning"], "density": Range(**task["cleaning"]["density"])})
-        goals = tuple(Goal(**goal) for goal in task["goals"])
-        bounds = tuple(Bound(b["name"], Range(**b["range"])) for b in task["bounds"])
-        task = Task(**{**task, "goals": goals, "cleaning": cleaning, "bounds": bounds})
-        return cls(**{**said, "task": task, "search": Settings(**said["search"])})
+EXPLORING = 1.0  # risk of all rounds but the last: they look for what is worth knowing
 
 
 class Silent:
@@ -139,61 +97,6 @@ def design(plan, folder, workers=1, tell=None):
         return _Run(plan, folder, workers, tell or Silent(), surrogate).run()
 
 
-def begin(folder, plan, surrogate):
-    """Note what a run does, or refuse a folder that holds another."""
-    path, said = folder / DESCRIBED, _description(plan, surrogate)
-    if path.exists():
-        if read_description(folder) != json.loads(json.dumps(said)):
-            raise ParameterError(
-                f"{folder}: holds another run; name another folder, or use --force to start again"
-            )
-        return
-    write_atomically(path, json.dumps(said, indent=1).encode())
-
-
-def _description(plan, surrogate):
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "writer": f"homog {__version__}",
-        "surrogate": surrogate.origin,
-        "plan": plan.described(),
-    }
-
-
-def read_description(folder):
-    """What a folder says of its run.
-
-    Raises
-    ------
-    ParameterError
-        If it holds none.
-    DataError
-        If it is damaged or newer.
-    """
-    path = Path(folder) / DESCRIBED
-    if not path.is_file():
-        raise ParameterError(f"{folder}: no design run there; homog design -o makes one")
-    try:
-        said = json.loads(path.read_text())
-        if said["format"] != FORMAT:
-            raise ValueError("not a run of homog design")
-        if said["version"] > VERSION:
-            raise ValueError(f"version {said['version']}; update homog to read it")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: {error}") from error
-    return said
-
-
-def read_plan(folder):
-    """Plan of the run in a folder; raises like ``read_description``."""
-    said = read_description(folder)
-    try:
-        return Plan.parsed(said["plan"])
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{Path(folder) / DESCRIBED}: damaged ({error})") from error
-
-
 class _Run:
     """A run under way."""
 
@@ -237,9 +140,11 @@ class _Run:
         path = self._units_path()
         density = self.plan.task.cleaning.density
         if self.plan.units is None and not path.exists():
+            count, resolution = self.plan.count, 2 * self.surrogate.architecture.octant
             aim = start.window(density)
-            with self.tell.bar("units to start from", self.plan.count) as step:
-                start.generate(path, aim, self.plan, self.workers, step)
+            of = sampling.Plan(count, self.plan.search.seed, resolution, volume_fraction=aim)
+            with self.tell.bar("units to start from", count) as step:
+                start.generate(path, of, self.workers, step)
         return start.latent(self.surrogate, path, density, self.plan.count)
 
     def _surrogate(self, number, labelled):
@@ -265,12 +170,15 @@ class _Run:
         """
         path = self._units_path()
         if not start.is_labelled(path):
-            path = self._labelled(path, self.folder / start.LABELLED)
-        decoded = self.folder / start.DECODED
+            path = self._labelled(path, self.folder / LABELLED)
+        decoded = self.folder / DECODED
         if not decoded.exists():
             problem = DesignProblem(self.surrogate, self.plan.task)
-            start.write_decoded(decoded, problem, self._pool(), self.plan.search.seed)
-        return path, self._labelled(decoded, self.folder / start.LABELLED_DECODED)
+            octants = start.decoded(problem, self._pool(), self.plan.search.seed)
+            if not len(octants):
+                return [path]
+            write_dataset(decoded, packed_octants(octants, "decoded", SOURCE, {}))
+        return [path, self._labelled(decoded, self.folder / LABELLED_DECODED)]
 
     def _labelled(self, path, labelled):
         """The dataset with labels."""
@@ -288,7 +196,7 @@ class _Run:
         return labelled
 
     def _units_path(self):
-        return self.folder / start.UNITS if self.plan.units is None else Path(self.plan.units)
+        return self.folder / UNITS if self.plan.units is None else Path(self.plan.units)
 
     def _search(self, problem, folder, z, before):
         """The best designs, and their latent vectors."""
@@ -318,7 +226,7 @@ class _Run:
                 "lower --risk, or search longer"
             )
         learned = folder / MET
-        write_dataset(learned, packed_octants(found.octants, "design", "designs", {}))
+        write_dataset(learned, packed_octants(found.octants, "design", SOURCE, {}))
         self._labelled(learned, folder / LEARNED)
         chosen = chosen_of(found, self.plan.report)
         occupancy = problem.surrogate.decode(chosen.z)
@@ -353,27 +261,6 @@ def _bits(packed):
     return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
 
 
-def clear(folder):
-    """Remove a run from a folder, so that another can begin; what else is in it stays.
-
-    Raises
-    ------
-    ParameterError
-        If the folder is not empty and holds no run.
-    """
-    folder = Path(folder)
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / DESCRIBED).exists():
-        raise ParameterError(f"{folder}: not empty, and no design run; name another folder")
-    for path in folder.glob("round-*"):
-        shutil.rmtree(path)
-    for path in folder.glob("*.shards"):
-        shutil.rmtree(path)
-    for name in (RESULT, *start.FILES, DESCRIBED):
-        (folder / name).unlink(missing_ok=True)
-
-
 def reverified(folder, workers=1, progress=None):
     """Verify the designs of a run again.
 
@@ -392,7 +279,8 @@ def reverified(folder, workers=1, progress=None):
     designs = read_designs(folder / RESULT)
     material, scatter = Isotropic(designs.attributes["E"], designs.attributes["nu"]), 0.01
     occupancy = decoded(folder, designs)
-    candidates = [Candidate(*pair) for pair in zip(designs.octants, occupancy, strict=True)]
+    level = designs.cells.columns["level"]
+    candidates = [Candidate(*of) for of in zip(designs.octants, occupancy, level, strict=True)]
     again = []
     with processes(partial(verified, material, scatter), workers) as map_designs:
         for found in map_designs(candidates):

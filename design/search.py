@@ -19,7 +19,7 @@ from pymoo.termination import get_termination
 
 from design.archive import Archive
 from homog.errors import DataError, ParameterError
-from homog.files import write_atomically
+from homog.files import UNREADABLE, write_atomically
 
 ARRAYS = ("X", "F", "G", "rank", "crowding")
 ARCHIVE = ("archive z", "archive F", "archive bits")
@@ -196,7 +196,7 @@ def _read(path):
         with np.load(path, allow_pickle=False) as file:
             kept = ARCHIVE if ARCHIVE[0] in file else ()
             arrays = {name: file[name] for name in ("history", *ARRAYS, *kept)}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{path}: damaged ({error}); remove it to start the search again"
         ) from error

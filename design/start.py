@@ -5,12 +5,8 @@ import numpy as np
 from design.archive import fronts
 from homog.dataset import Dataset, write_dataset
 from homog.errors import DataError, naming
-from homog.packing import packed_octants
-from homog.units.sampling import VOLUME_FRACTION, Plan, cells_of, sample
+from homog.units.sampling import VOLUME_FRACTION, cells_of, sample
 
-UNITS, LABELLED = "start.h5", "start-labelled.h5"
-DECODED, LABELLED_DECODED = "decoded.h5", "decoded-labelled.h5"
-FILES = (UNITS, LABELLED, DECODED, LABELLED_DECODED)
 MOST_DECODED = 600
 WINDOW = 0.01  # of density around the range asked for
 MARGIN = 0.1  # of the range of the latent vectors, beyond them
@@ -35,10 +31,9 @@ def window(density):
     return low, high
 
 
-def generate(path, densities, plan, workers, progress):
-    """Write units to start from, of a range of densities, for a run's ``Plan``."""
-    of = Plan(plan.count, seed=plan.search.seed, volume_fraction=densities)
-    write_dataset(path, cells_of(sample(of, workers, progress), of))
+def generate(path, plan, workers=1, progress=None):
+    """Write units to start from, as a ``homog.units.sampling.Plan`` says."""
+    write_dataset(path, cells_of(sample(plan, workers, progress), plan))
 
 
 def latent(surrogate, path, density, count):
@@ -60,15 +55,25 @@ def latent(surrogate, path, density, count):
         return surrogate.encode(units.select(chosen).octants[:])
 
 
-def write_decoded(path, problem, z, seed):
-    """Write a dataset of what latent vectors decode to, half of it the best, half any."""
+def decoded(problem, z, seed):
+    """Octants that latent vectors decode to, half of them the best, half any, all in one part.
+
+    Parameters
+    ----------
+    problem : DesignProblem
+    z : (k, latent) array
+    seed : int
+
+    Returns
+    -------
+    (m, n, n, n) bool array
+    """
     rng = np.random.default_rng([seed, 10**6 + 1])
     found = problem.evaluate(z)
     best = ranked(found)[: MOST_DECODED // 2]
     others = rng.permutation(np.setdiff1d(np.arange(len(z)), best))[: MOST_DECODED // 2]
     chosen = [n for n in (*best, *others) if not found.units[n].loose]
-    octants = np.unique(found.octants[chosen], axis=0)
-    write_dataset(path, packed_octants(octants, "decoded", "designs", {"command": "design"}))
+    return np.unique(found.octants[chosen], axis=0)
 
 
 def is_labelled(path):

@@ -27,10 +27,11 @@ TOL = 1e-5
 
 @dataclass(frozen=True)
 class Candidate:
-    """A design to verify: its octant (n, n, n) bool, and the occupancy it was cut from."""
+    """A design to verify: its octant (n, n, n) bool, and the occupancy and level it was cut at."""
 
     octant: np.ndarray
     occupancy: np.ndarray
+    level: float
 
 
 def verified(material, scatter, candidate):
@@ -98,7 +99,7 @@ def _sampled(cell, material, scatter, start):
 
 def _fine(candidate, material):
     """Constants at twice the resolution."""
-    octant = refined(candidate.octant, candidate.occupancy)
+    octant = refined(candidate)
     found = {"density_fine": octant.mean()}
     names = (*CONSTANTS, "K_ratio")
     try:
@@ -112,24 +113,19 @@ def _fine(candidate, material):
     return found | {f"{name}_fine": values[name] for name in names}
 
 
-def refined(octant, occupancy):
+def refined(candidate):
     """Octant at twice the resolution, of the same density, from a smoothly resampled field.
 
     Parameters
     ----------
-    octant : (n, n, n) bool array
-        As delivered.
-    occupancy : (n, n, n) array
-        That it was cut from, in [0, 1].
+    candidate : Candidate
 
     Returns
     -------
     (2 n, 2 n, 2 n) bool array
     """
-    solid, void = occupancy[octant], occupancy[~octant]
-    middle = (solid.min(initial=1.0) + void.max(initial=0.0)) / 2
-    cleaned = octant != (occupancy >= middle)  # what cleaning changed gets the other sign
-    field = np.where(cleaned, 2 * middle - occupancy, occupancy) - middle
+    octant, field = candidate.octant, candidate.occupancy - candidate.level
+    field = np.where(octant == (field >= 0), field, -field)  # what cleaning changed turns its sign
     points = (np.arange(2 * len(octant)) - 0.5) / 2
     grid = np.meshgrid(points, points, points, indexing="ij")
     fine = map_coordinates(field, grid, order=3, mode="reflect")

@@ -56,8 +56,8 @@ def _search_options(command):
             help="Of each search.",
         ),
         click.option(
-            "--rounds", type=click.IntRange(min=1), default=1, show_default=True,
-            help="Searches, each after an update of the surrogate by the verified designs.",
+            "--rounds", type=click.IntRange(min=1), default=3, show_default=True,
+            help="Searches, each with the surrogate corrected by the designs of those before.",
         ),
         click.option(
             "--report", type=click.IntRange(min=1), default=20, show_default=True,
@@ -90,7 +90,7 @@ def design(output, resume, workers, threads, force, **options):
     """
     with needs_design():
         from design.output import table
-        from design.run import read_plan
+        from design.plan import read_plan
     if (resume is None) == (output is None):
         raise ParameterError("name a folder with -o for a new run, or with --resume for an old one")
     plan = read_plan(resume) if resume else design_plan(**options)
@@ -104,8 +104,8 @@ def design(output, resume, workers, threads, force, **options):
 def design_plan(risk, deterministic, samples, **options):
     """The ``Plan`` that options mean."""
     from design.cleaning import Cleaning, Range
+    from design.plan import Plan
     from design.problem import Bound, Goal, Task
-    from design.run import Plan
     from design.search import Settings
 
     goals = [Goal(name) for name in options["maximize"]]
@@ -128,7 +128,8 @@ def design_plan(risk, deterministic, samples, **options):
 def run_design(plan, folder, workers, force=False):
     """Run a plan with progress, and write the pictures and tables."""
     from design.output import write_output
-    from design.run import clear, design
+    from design.plan import clear
+    from design.run import design
 
     if force:
         clear(folder)
@@ -199,7 +200,8 @@ def verify(folder, as_json, workers):
 
     with needs_design():
         from design.output import verification_rows, verification_table
-        from design.run import read_plan, reverified
+        from design.plan import read_plan
+        from design.run import reverified
     from homog.terminal import counter
 
     plan = read_plan(folder)

@@ -2,9 +2,12 @@
 
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 from homog.errors import ParameterError
+
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # of damaged arrays
 
 
 def check_output(path, force=False):

@@ -22,7 +22,7 @@ from scipy.spatial.distance import cdist
 
 from homog.dataset import Dataset
 from homog.errors import DataError, naming
-from homog.files import write_atomically
+from homog.files import UNREADABLE, write_atomically
 from learn.calibration import PROBABILITIES
 from learn.metrics import gaussian_scores
 from learn.surrogate import Prediction
@@ -118,7 +118,7 @@ class Kriging:
             with np.load(path, allow_pickle=False) as file:
                 z, residuals, length, noise = (file[name] for name in ARRAYS)
             return cls(z, residuals, float(length), float(noise))
-        except (OSError, ValueError, KeyError, EOFError, np.linalg.LinAlgError) as error:
+        except (*UNREADABLE, np.linalg.LinAlgError) as error:
             raise DataError(f"{path}: not a correction of a surrogate ({error})") from error
 
 
