@@ -137,6 +137,12 @@ def read_plan(folder):
         raise DataError(f"{Path(folder) / DESCRIBED}: damaged ({error})") from error
 
 
+def start_units(folder):
+    """Dataset that a finished run started from, with labels if it has some."""
+    found = [Path(folder) / name for name in (LABELLED, UNITS)]
+    return next(str(path.resolve()) for path in found if path.exists())
+
+
 def clear(folder):
     """Remove a run from a folder, so that another can begin; what else is in it stays.
 

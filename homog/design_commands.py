@@ -236,7 +236,10 @@ SWEEP_EXAMPLE = (
 
 @click.command(epilog=SWEEP_EXAMPLE)
 @_search_options
-@click.option("--risk", default="0.5,1,5,10,50,100", show_default=True, callback=_risks)
+@click.option(
+    "--risk", default="0.5,1,5,10,50,100", show_default=True, callback=_risks,
+    help="Deviations that a property gives up, separated by commas.",
+)  # fmt: skip
 @click.option("-o", "--output", type=PATH, required=True, help="Folder to write.")
 @WORKERS
 @THREADS
@@ -246,20 +249,24 @@ def sweep(risk, output, workers, threads, force, **options):
 
     The same command continues where an interrupted sweep stopped.
     """
+    from dataclasses import replace
     from pathlib import Path
 
     with needs_design():
         from design.output import sweep_table
+        from design.plan import start_units
     from homog.files import make_folder
 
     plans = {r: design_plan(risk=r, deterministic=False, **options) for r in risk}
     use_threads(threads)
     make_folder(output)
-    results = {}
+    results, units = {}, options["units"]
     for value, plan in plans.items():
         complain(f"risk {value:g}")
         folder = Path(output) / f"risk-{value:g}"
+        plan = replace(plan, units=units)
         results[value] = run_design(plan, folder, worker_count(workers), force)
+        units = units or start_units(folder)  # the others start from those of the first
     show(sweep_table(results, next(iter(plans.values())).task))
 
 

@@ -113,7 +113,7 @@ def test_a_bulk_modulus_above_its_bound_is_an_error_of_the_model():
 
 
 def test_k_follows_from_e_and_nu_at_each_sample():
-    """Its mean is exact over samples; its deviations are those of drawn E and nu, to first order."""
+    """Its mean is exact over samples, its deviations are those of drawn E and nu to first order."""
     rng = np.random.default_rng(0)
     shape = (3, 1, 40, 2)  # units, hypotheses, samples, targets
     mean, within = 0.3 * rng.standard_normal(shape), rng.uniform(0.5e-4, 1e-4, shape)

@@ -25,7 +25,7 @@ ROUNDS = 2
 
 
 def make_plan(model, **options):
-    task = Task((Goal("E"), Goal("nu")), Cleaning(Range(0.25, 0.35)), risk=2.0, samples=8)
+    task = Task((Goal("E"), Goal("nu")), Cleaning(Range(0.35, 0.55)), risk=2.0, samples=8)
     task = options.pop("task", task)
     search = options.pop("search", Settings(12, 4, 1))
     return Plan(
@@ -81,7 +81,7 @@ def test_designs_are_what_finite_elements_say(done):
 
 def test_designs_meet_what_was_asked(done):
     _, designs, _ = done
-    assert np.all((designs.density >= 0.25) & (designs.density <= 0.35))
+    assert np.all((designs.density >= 0.35) & (designs.density <= 0.55))
     assert np.all(designs.groups["verification"]["parts"] == 1)
 
 
@@ -135,7 +135,7 @@ def test_the_same_plan_again_does_nothing_anew(done, plan):
     assert read_plan(folder) == plan
 
 
-@pytest.mark.parametrize("share", [0.0, 0.35, 0.7, 0.99])
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.99])
 def test_a_run_that_dies_anywhere_ends_like_one_that_did_not(done, plan, tmp_path, share):
     _, designs, whole = done
     tell = Tell(int(share * (len(whole.steps) - 1)))

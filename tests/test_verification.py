@@ -1,4 +1,4 @@
-"""Verification: labels again, deviations of sampled solids, and the design at twice the resolution."""
+"""Verification: labels again, deviations of sampled solids, and the design when finer."""
 
 from itertools import permutations
 
