@@ -14,12 +14,13 @@ import torch
 from conftest import assert_refused
 
 from design.designs import read_designs, write_designs
-from homog.design_commands import DESIGN_COMMANDS, design_plan
 from homog.dataset import Dataset
+from homog.design_commands import DESIGN_COMMANDS, design_plan
 
 SMALL = (
-    "--maximize", "E", "--maximize", "nu", "--density", "0.35:0.55", "--samples", "8", "--count", "30",
-    "--seed", "1", "--population", "12", "--generations", "4", "--report", "4", "--rounds", "1",
+    "--maximize", "E", "--maximize", "nu", "--density", "0.35:0.55", "--samples", "8",
+    "--count", "30", "--seed", "1", "--population", "12", "--generations", "4",
+    "--report", "4", "--rounds", "1",
 )  # fmt: skip
 ALONE = ("--workers", "1", "--threads", "1")
 
