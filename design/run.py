@@ -13,6 +13,7 @@ import numpy as np
 
 from design import start
 from design.designs import (
+    PARTS,
     SOURCE,
     Designs,
     chosen_of,
@@ -234,6 +235,8 @@ class _Run:
             designs = verified_designs(chosen, occupancy, self.settings, self.workers, step)
         known = np.isin(_bits(designs.cells.packed), self._bits_of(labelled))
         designs.groups["designs"] |= {"round": np.full(len(known), number), "known": known}
+        if known.any():
+            _predict_left_out(designs, np.flatnonzero(known), problem.surrogate)
         write_designs(path, designs, self.plan.described())
         return path
 
@@ -247,13 +250,20 @@ class _Run:
 
     def _report(self, path, number):
         designs = read_designs(path)
-        new = np.flatnonzero(~designs.groups["designs"]["known"])
-        text = f"round {number}: {len(designs)} designs verified, {len(new)} of them new"
-        if len(new):
-            gap = designs.select(new).gap(self.plan.task)
-            errors = ", ".join(f"{name} {100 * value:.1f} %" for name, value in gap.items())
-            text += f"; median error of their predictions: {errors}"
-        self.tell.say(text)
+        new = np.count_nonzero(~designs.groups["designs"]["known"])
+        gap = designs.gap(self.plan.task).items()
+        errors = ", ".join(f"{name} {100 * value:.1f} %" for name, value in gap)
+        text = f"round {number}: {len(designs)} designs verified, {new} of them new; "
+        self.tell.say(f"{text}median error of their predictions: {errors or 'none'}")
+
+
+def _predict_left_out(designs, known, surrogate):
+    """Predict designs that were solved before as if they had not been."""
+    truth = np.column_stack([designs.true(name)[known] for name in surrogate.targets])
+    found = surrogate.predict_left_out(designs.octants[known], truth)
+    for name, prediction in found.items():
+        for part in PARTS:
+            designs.groups["predictions"][f"{name}_{part}"][known] = getattr(prediction, part)
 
 
 def _bits(packed):

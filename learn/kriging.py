@@ -162,17 +162,40 @@ class Corrected:
         """Properties of octants, ``{name: Prediction}``; see ``Surrogate.predict_octants``."""
         found = self.surrogate.predict_octants(octants, samples)
         shift, epistemic = self.kriging.predict(self.surrogate.encode(octants))
-        scores = gaussian_scores(PROBABILITIES)
         return {
-            name: Prediction(
-                found[name].mean + shift[:, i],
-                found[name].aleatoric,
-                epistemic[:, i],
-                np.hypot(found[name].aleatoric, epistemic[:, i]),
-                scores,
+            name: _prediction(
+                found[name].mean + shift[:, i], found[name].aleatoric, epistemic[:, i]
             )
             for i, name in enumerate(self.targets)
         }
+
+    def predict_left_out(self, octants, truth):
+        """Properties of octants that corrected the surrogate, each predicted without itself.
+
+        Parameters
+        ----------
+        octants : (B, n, n, n) bool array
+        truth : (B, targets) array
+            Their true values.
+
+        Returns
+        -------
+        dict
+            ``{name: Prediction}``
+        """
+        found = self.surrogate.predict_octants(octants)
+        place = cdist(self.surrogate.encode(octants), self.kriging.z).argmin(axis=1)
+        error, epistemic = (part[place] for part in self.kriging.left_out())
+        return {
+            name: _prediction(truth[:, i] - error[:, i], found[name].aleatoric, epistemic[:, i])
+            for i, name in enumerate(self.targets)
+        }
+
+
+def _prediction(mean, aleatoric, epistemic):
+    """With intervals of a Gaussian."""
+    total = np.hypot(aleatoric, epistemic)
+    return Prediction(mean, aleatoric, epistemic, total, gaussian_scores(PROBABILITIES))
 
 
 def corrected(surrogate, paths, density=None, samples=80):

@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from homog.dataset import Dataset
 from homog.errors import DataError
-from learn.kriging import Kriging, corrected
+from learn.kriging import Corrected, Kriging, corrected
 from learn.surrogate import Surrogate
 
 LENGTH, DEVIATION = 1.5, np.array([2.0, 0.3])
@@ -108,6 +108,25 @@ def test_a_corrected_surrogate_is_right_on_the_units_that_corrected_it(surrogate
         assert np.array_equal(after[name].aleatoric, before[name].aleatoric)
         hypotenuse = np.hypot(after[name].aleatoric, after[name].epistemic)
         assert np.allclose(after[name].total, hypotenuse)
+
+
+def test_units_that_corrected_it_are_predicted_without_themselves(surrogate, labelled, tmp_path):
+    """As by a surrogate that was corrected by all others."""
+    made = corrected(surrogate, [labelled])
+    with Dataset(labelled) as units:
+        octants = units.octants[:]
+        truth = np.column_stack([units.labels[name] for name in surrogate.targets])
+    found = made.predict_left_out(octants[5:6], truth[5:6])
+    place = int(np.argmin(cdist(surrogate.encode(octants[5:6]), made.kriging.z)))
+    others = np.arange(len(made.kriging.z)) != place
+    of = made.kriging
+    alone = Corrected(
+        surrogate, Kriging(of.z[others], of.residuals[others], of.length, of.noise)
+    ).predict_octants(octants[5:6])
+    for name in surrogate.targets:
+        assert found[name].mean == pytest.approx(alone[name].mean, rel=1e-4)
+        assert found[name].epistemic == pytest.approx(alone[name].epistemic, rel=0.1)
+        assert found[name].aleatoric == pytest.approx(alone[name].aleatoric)
 
 
 def test_it_improves_on_units_that_did_not(surrogate, tmp_path):
