@@ -44,10 +44,7 @@ def read_tiff(path, threshold=None):
 
     check_regular(path)
     try:
-        with (
-            _no_complaints(),
-            tifffile.TiffFile(path, is_ome=False, _multifile=False) as file,
-        ):
+        with _no_complaints(), tifffile.TiffFile(path) as file:
             return _solid(*_pages(file, os.stat(path).st_size), threshold)
     except (DataError, ParameterError, MemoryError):
         raise
@@ -82,7 +79,7 @@ def _no_complaints():
 
 
 def _pages(file, size):
-    """Shape of a stack and its slices (ny, nx)."""
+    """Shape of a stack and its slices (ny, nx). Series are left alone: they open other files."""
     pages = list(file.pages)
     first = pages[0]
     for page in pages:
@@ -91,14 +88,27 @@ def _pages(file, size):
         _check_page(page, size)
     if len(first.shape) != 2 or first.dtype is None or first.dtype.kind not in "biuf":
         raise DataError(f"expected grey slices, got {first.shape} of {first.dtype}; convert them")
-    if not file.is_imagej:
-        return (*first.shape[::-1], len(pages)), (page.asarray(maxworkers=1) for page in pages)
-    series = file.series[0]  # ImageJ writes large stacks behind one page
-    if series.ndim not in (2, 3):
+    told = file.imagej_metadata or {}
+    if sum(told.get(name, 1) > 1 for name in ("channels", "slices", "frames")) > 1:
         raise DataError("several channels or times; save one stack of grey slices")
-    _check_memory(2 * series.nbytes)
-    slices = series.asarray(maxworkers=1).reshape(-1, *first.shape)
-    return (*first.shape[::-1], len(slices)), iter(slices)
+    if len(pages) == 1 and told.get("images", 1) != 1:
+        return _behind_one_page(file, first, told["images"], size)
+    return (*first.shape[::-1], len(pages)), (page.asarray(maxworkers=1) for page in pages)
+
+
+def _behind_one_page(file, page, count, size):
+    """The same, where ImageJ has described the first slice only: the others follow its data."""
+    start = page.dataoffsets[0]
+    if page.compression != 1 or not 0 < count <= (size - start) // page.nbytes:
+        raise DataError(f"truncated TIFF: {count} slices do not fit in it; copy it again")
+    dtype = page.dtype.newbyteorder(file.byteorder)
+
+    def slices():
+        file.filehandle.seek(start)
+        for _ in range(count):
+            yield np.frombuffer(file.filehandle.read(page.nbytes), dtype).reshape(page.shape)
+
+    return (*page.shape[::-1], count), slices()
 
 
 def _check_page(page, size):

@@ -35,7 +35,14 @@ def test_raw_has_x_fastest_and_z_slowest(dtype, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"compression": "zlib"}, {"bigtiff": True}, {"byteorder": ">"}, {"imagej": True}],
+    [
+        {},
+        {"compression": "zlib"},
+        {"bigtiff": True},
+        {"byteorder": ">"},
+        {"imagej": True},
+        {"imagej": True, "truncate": True},
+    ],
     ids=str,
 )
 def test_tiff_pages_are_slices_along_z(options, tmp_path):
@@ -123,6 +130,19 @@ def test_other_files_that_metadata_name_are_not_read(tmp_path):
     for path in (tmp_path / "scan.ome.tif", other):
         tiff(path, GREY[0], description=xml, metadata=None)
     assert stacks.read_tiff(tmp_path / "scan.ome.tif", 128).shape == (5, 4, 1)
+
+
+@pytest.mark.parametrize("count", [4, 10**12, 0, -3])
+def test_slices_that_only_imagej_knows_of_have_to_be_there(count, tmp_path):
+    path = tiff(tmp_path / "scan.tif", GREY, imagej=True, truncate=True, metadata=None)
+    told = b"ImageJ=1.11a\nimages=%d\nslices=3\n"
+    content = path.read_bytes()
+    old = content[content.index(b"ImageJ=") :].split(b"\0")[0]
+    new = told % count
+    assert len(new) <= len(old)
+    path.write_bytes(content.replace(old, new.ljust(len(old), b"\n")))
+    with pytest.raises(DataError, match="truncated"):
+        stacks.read_tiff(path, 1)
 
 
 def test_claims_beyond_the_memory_are_refused_before_it_is_taken(tmp_path, monkeypatch):
