@@ -74,11 +74,11 @@ def solid_mesh(voxels, size=10.0, tile=1, smooth=False):
     if not voxels.any():
         raise DataError("expected some solid, got a void cell: there is no surface to export")
     _check_memory(voxels, tile, smooth)
-    block = np.tile(voxels, (tile,) * 3)
-    vertices, faces = smooth_surface(block) if smooth else voxel_surface(block)
+    surface = smooth_surface if smooth else voxel_surface
+    vertices, faces = surface(voxels, tile)
     edge = size / max(voxels.shape)
     mesh = trimesh.Trimesh(vertices * edge, faces, process=False)
-    check_mesh(mesh, np.count_nonzero(block) * edge**3)
+    check_mesh(mesh, np.count_nonzero(voxels) * (tile * edge) ** 3)
     return mesh
 
 
@@ -128,8 +128,8 @@ def _check_memory(voxels, tile, smooth):
         )
 
 
-def voxel_surface(voxels):
-    """Surface of the solid voxels of one box, its outer faces included.
+def voxel_surface(voxels, tile=1):
+    """Surface of the solid voxels of a block of cells, its outer faces included.
 
     Where voxels touch along an edge only, the middle of that edge is there once for each of them,
     drawn into its voxel by a thousandth of the edge: so every edge has two faces, and keeps them
@@ -138,15 +138,18 @@ def voxel_surface(voxels):
     Parameters
     ----------
     voxels : (nx, ny, nz) bool array
+        One cell.
+    tile : int
+        Cells along each axis.
 
     Returns
     -------
     vertices : (n, 3) array
-        In voxels; the box spans [0, nx] x [0, ny] x [0, nz].
+        In voxels; the first cell spans [0, nx] x [0, ny] x [0, nz].
     faces : (m, 3) int array
         Vertices of each triangle, counter-clockwise from outside.
     """
-    owners, loops = _squares(voxels)
+    owners, loops = _squares(np.tile(voxels, (tile,) * 3))
     following = np.roll(loops, -1, axis=1)
     pinched = _pinched(loops + following)
     plain = ~pinched.any(axis=1)
@@ -200,15 +203,17 @@ def _merged(triangles):
     return vertices, faces[~collapsed]
 
 
-def smooth_surface(voxels, blur=BLUR):
-    """Smooth surface of the solid of one box of periodic cells, flat at the faces of the box.
+def smooth_surface(voxels, tile=1, blur=BLUR):
+    """Smooth surface of the solid of a block of periodic cells, flat at the faces of the block.
 
     A level of the blurred voxels, chosen so that the volume fraction stays.
 
     Parameters
     ----------
     voxels : (nx, ny, nz) bool array
-        Periodic.
+        One periodic cell.
+    tile : int
+        Cells along each axis.
     blur : float
         Standard deviation of the smoothing, in voxels. Walls thinner than about twice that vanish.
 
@@ -218,6 +223,15 @@ def smooth_surface(voxels, blur=BLUR):
         As of ``voxel_surface``.
     """
     field = _blurred(voxels, blur)
+    mesh, level = _equal_volume(field, voxels)
+    if tile == 1:
+        return mesh
+    block = np.tile(field[:-1, :-1, :-1], (tile,) * 3)
+    return _level_surface(np.pad(block, (0, 1), mode="wrap"), level)
+
+
+def _equal_volume(field, voxels):
+    """Surface and level of a field that bound the volume of the solid voxels."""
     wanted = voxels.mean()
     shares = np.clip(1 - wanted * np.array([1.5, 1, 0.5]), 0, 1)
     lower, level, upper = np.quantile(field[:-1, :-1, :-1], shares)
@@ -228,7 +242,7 @@ def smooth_surface(voxels, blur=BLUR):
             break
         lower, upper = (level, upper) if found > wanted else (lower, level)
         level = (lower + upper) / 2
-    return mesh
+    return mesh, level
 
 
 def _level_surface(field, level):

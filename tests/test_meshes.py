@@ -149,12 +149,15 @@ def test_smooth_surface_repeats_with_the_cell():
     np.testing.assert_allclose(whole[:, 0], whole[:, -1], atol=1e-12)
 
 
-def test_tiles_are_one_body_of_one_size_each():
+@pytest.mark.parametrize("smooth", [False, True], ids=["voxels", "smooth"])
+def test_tiles_are_one_body_of_one_size_each(smooth):
     voxels = np.load(UNITS / "schwarz_p_sheet.npy").astype(bool)[::4, ::4, ::4]
-    one, eight = (meshes.solid_mesh(voxels, size=5.0, tile=tile) for tile in (1, 2))
+    one, eight = (meshes.solid_mesh(voxels, 5.0, tile, smooth) for tile in (1, 2))
     assert eight.volume == pytest.approx(8 * one.volume, rel=1e-3)
     np.testing.assert_allclose(eight.extents, 10, atol=1e-9)
     assert len(eight.split()) == 1
+    corner = (eight.triangles < 2.5).all(axis=(1, 2)).sum()  # half a cell: the seams are as within
+    assert corner == (one.triangles < 2.5).all(axis=(1, 2)).sum()
 
 
 def test_size_is_the_longest_edge():
@@ -199,7 +202,7 @@ def test_a_mesh_that_bounds_no_such_body_is_not_written(flaw, tmp_path, monkeypa
         "inside out": (vertices, faces[:, ::-1]),
         "too small": (0.99 * vertices, faces),
     }
-    monkeypatch.setattr(meshes, "voxel_surface", lambda voxels: broken[flaw])
+    monkeypatch.setattr(meshes, "voxel_surface", lambda voxels, tile: broken[flaw])
     with pytest.raises(DataError, match="nothing was written"):
         meshes.write_mesh(tmp_path / "unit.stl", np.ones((2, 2, 2), dtype=bool))
     assert not list(tmp_path.iterdir())
