@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from learn.progressive import HISTORY, read_history
+from learn.progressive import HISTORY, phase_line, read_history
 
 KL = {  # Table C2: KL weight, MSE of training and validation, KL of validation
     "0": ("0.0102", "0.0162", "inf"), "1e-08": ("0.0119", "0.0128", "8.799"),
@@ -58,17 +58,6 @@ def tables(history, evaluation):
     cases = next((v for k, v in evaluation.items() if k.startswith("cases of ")), [])
     found["3"] = case_table(cases)
     return found
-
-
-def phase_line(record):
-    numbers = "  ".join(
-        f"{name.removeprefix('validation ')} {value:.4g}"
-        for name, value in record.items()
-        if name.startswith("validation ")
-    )
-    return (
-        f"{record['name']:<20} {record['epochs']:>4} epochs {record['seconds']:>7.0f} s  {numbers}"
-    )
 
 
 def records(history, step, first=None):

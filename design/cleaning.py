@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from homog.cell import carries_mirrored, is_open_mirrored, pieces
+from homog.cell import carries_mirrored, is_open_mirrored, permutes, pieces
 from homog.errors import ParameterError
 from homog.thickness import opened, smallest_feature
 from learn.octants import SOLID
@@ -118,9 +118,7 @@ def clean(occupancy, cleaning):
             best = (loose, short), octant, density, level
         if not short or loose:
             break
-        shift = cleaning.density.low - density if density < cleaning.density.low else (
-            cleaning.density.high - density
-        )  # fmt: skip
+        shift = np.clip(density, cleaning.density.low, cleaning.density.high) - density
         wanted = Range(wanted.low + shift, wanted.high + shift)
     (loose, _), octant, density, level = best
     sized = cleaning.min_feature > 1 and octant.any()
@@ -179,10 +177,7 @@ def _carrying(solid):
         return solid, 1.0
     largest = max(spanning, key=lambda n: (sizes[n], -n))
     kept = labels == largest
-    symmetric = np.array_equal(kept, kept.transpose(1, 2, 0)) and np.array_equal(
-        kept, kept.transpose(1, 0, 2)
-    )
-    if symmetric:
+    if permutes(kept):
         return kept, 0.0
     return solid, 1 - sizes[largest] / sizes[1:].sum()  # pieces that pass through each other
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from homog.cell import pieces
+from homog.cell import permutes, pieces
 
 
 def delivered(field, densities, volume_fraction):
@@ -63,9 +63,7 @@ def _spanning_part(octant):
     labels, number = pieces(octant)
     for label in 1 + np.argsort(-np.bincount(labels.ravel(), minlength=number + 1)[1:]):
         part = labels == label
-        permutes = np.array_equal(part, part.transpose(1, 2, 0))
-        permutes &= np.array_equal(part, part.transpose(1, 0, 2))
-        if permutes and part[0].any() and part[-1].any():
+        if permutes(part) and part[0].any() and part[-1].any():
             return part
     return None
 

@@ -17,7 +17,7 @@ import numpy as np
 from design.archive import nondominated, spread_out
 from design.problem import DENSITY
 from design.verification import Candidate, verified
-from homog.dataset import Dataset, content_hash, unpack, write_dataset
+from homog.dataset import Dataset, content_hash, pack, unpack, write_dataset
 from homog.errors import naming
 from homog.labels import collected, label
 from homog.packing import packed_octants
@@ -25,6 +25,7 @@ from homog.processes import processes
 from homog.units.family import unfold
 
 PARTS = ("mean", "aleatoric", "epistemic", "total")
+LABELLED = ("labels", "scattered", "effort")  # groups of every labelled dataset
 SOURCE = "designs"
 
 
@@ -67,10 +68,9 @@ class Designs:
 
     def gap(self, task):
         """Median error of the predicted goals, relative to the true values: ``{name: error}``."""
-        names = [goal.name for goal in task.goals if goal.name != DENSITY]
         return {
             name: float(np.nanmedian(np.abs(self.predicted(name) / self.true(name) - 1)))
-            for name in names
+            for name in task.predicted_goals
         }
 
     def select(self, chosen):
@@ -174,7 +174,7 @@ def verified_designs(chosen, occupancy, settings, workers, progress=None):
     Designs
     """
     levels = [unit.level for unit in chosen.units]
-    cells = packed_octants(chosen.octants, "design", SOURCE, {"command": "design"}, levels)
+    cells = packed_octants(chosen.octants, ["design"] * len(levels), SOURCE, {}, levels)
     candidates = [Candidate(*of) for of in zip(chosen.octants, occupancy, levels, strict=True)]
     rows, found = [], []
     with processes(partial(_verify, settings), workers) as map_designs:
@@ -202,7 +202,7 @@ def verified_designs(chosen, occupancy, settings, workers, progress=None):
 def _verify(settings, candidate):
     """Labels and verification of a design."""
     octant = candidate.octant
-    digest = content_hash(packed_octants(octant[None], "", "", {}).packed[0], octant.shape, True)
+    digest = content_hash(pack(octant), octant.shape, True)
     labels = label(unfold(octant), digest, settings)
     return labels, verified(settings.material, settings.scatter or 0.01, candidate)
 
@@ -210,9 +210,8 @@ def _verify(settings, candidate):
 def write_designs(path, designs, origin):
     """Write a dataset of designs, whole or not at all."""
     cells = replace(designs.cells, origin={"command": "design", **origin})
-    labelled = ("labels", "scattered", "effort")
     groups = {
-        name: (designs.attributes if name in labelled else {}, columns)
+        name: (designs.attributes if name in LABELLED else {}, columns)
         for name, columns in designs.groups.items()
     }
     write_dataset(path, cells, groups)
@@ -221,6 +220,6 @@ def write_designs(path, designs, origin):
 def read_designs(path):
     """Designs of a file that ``write_designs`` made."""
     with naming(path), Dataset(path) as dataset:
-        names = ("labels", "scattered", "effort", "predictions", "verification", "designs")
+        names = (*LABELLED, "predictions", "verification", "designs")
         groups = {name: dict(dataset.group(name)) for name in names if len(dataset.group(name))}
         return Designs(dataset.cells(), groups, dataset.labels.attributes)

@@ -1,13 +1,11 @@
 """What a run leaves for people: tables, full cells, pictures."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from design.designs import PARTS
-from design.problem import DENSITY
-from homog.files import make_folder, write_atomically
+from homog.files import make_folder, write_array, write_atomically
 from homog.labels import CONSTANTS
 from homog.units.family import unfold
 
@@ -20,9 +18,7 @@ def write_output(folder, designs, task):
     write_atomically(folder / TABLE, designs.csv().encode())
     make_folder(folder / UNITS)
     for n, octant in enumerate(designs.octants):
-        stream = io.BytesIO()
-        np.save(stream, unfold(octant))
-        write_atomically(folder / UNITS / f"design-{n:03d}.npy", stream.getbuffer())
+        write_array(folder / UNITS / f"design-{n:03d}.npy", unfold(octant))
     try:
         from design import plots
         from homog.view import save_figure
@@ -45,11 +41,6 @@ def histories(folder, task):
     return found
 
 
-def goal_names(task):
-    """Goals that are predicted."""
-    return [goal.name for goal in task.goals if goal.name != DENSITY]
-
-
 def number(value):
     """Four digits, and no exponent where it can be spared."""
     return f"{value:.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.4g}"
@@ -62,7 +53,7 @@ def made(mean, total):
 
 def table(designs, task, most=20):
     """The designs on the front as text, predicted beside true values."""
-    names, verification = goal_names(task), designs.groups["verification"]
+    names, verification = task.predicted_goals, designs.groups["verification"]
     head = "".join(f"{f'{name}, predicted':>18}{'true':>9}" for name in names)
     lines = [f"{'':>4}{'density':>9}{head}{'K/K_HS':>8}{'at 2x':>8}  cell"]
     chosen = np.flatnonzero(designs.front)[:most]
@@ -96,7 +87,7 @@ def _plain(value):
 
 def verification_table(designs, again, task):
     """Predicted beside true values, and deviations from sensitivities beside sampled ones."""
-    names = goal_names(task) or ["K"]
+    names = task.predicted_goals or ["K"]
     head = "".join(
         f"{f'{name}, predicted':>18}{'true':>9}{'error':>8}{'at 2x':>9}{'dev.':>9}{'sampled':>9}"
         for name in names
@@ -130,7 +121,7 @@ def sweep_table(results, task):
     -------
     str
     """
-    names = goal_names(task)
+    names = task.predicted_goals
     head = "".join(
         f"{f'{name}, true':>10}{'predicted':>11}{'error':>8}{'total':>9}{'epistemic':>11}"
         f"{'aleatoric':>11}{'true':>9}"

@@ -15,7 +15,7 @@ from homog.files import write_atomically
 
 DESCRIBED = "run.json"
 FORMAT, VERSION = "homog design", 1
-RESULT = "designs.h5"
+RESULT, LOCK = "designs.h5", "lock"
 UNITS, LABELLED = "start.h5", "start-labelled.h5"
 DECODED, LABELLED_DECODED = "decoded.h5", "decoded-labelled.h5"
 MADE = (RESULT, UNITS, LABELLED, DECODED, LABELLED_DECODED)
@@ -152,7 +152,7 @@ def clear(folder):
         If the folder is not empty and holds no run.
     """
     folder = Path(folder)
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} <= {LOCK}:
         return
     if not (folder / DESCRIBED).exists():
         raise ParameterError(f"{folder}: not empty, and no design run; name another folder")

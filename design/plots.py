@@ -30,7 +30,7 @@ def gallery(designs, task, columns=6):
     shown = np.flatnonzero(designs.front)[:TILES]
     if len(shown) < columns:  # with one goal the front is one design: the next best beside it
         shown = np.arange(min(columns, len(designs)))
-    names = [goal.name for goal in task.goals if goal.name != DENSITY]
+    names = task.predicted_goals
     captions = [
         f"{n}:  " + "  ".join(f"{name} {designs.true(name)[n]:.4g}" for name in names)
         for n in shown
@@ -86,7 +86,7 @@ def _two_goals(axes, designs, first, second):
 
 def parity(designs, task):
     """Predicted over true values of each goal, coloured by round."""
-    names = [goal.name for goal in task.goals if goal.name != DENSITY] or ["K"]
+    names = task.predicted_goals or ["K"]
     figure, plots = plt.subplots(
         1, len(names), figsize=(4.6 * len(names), 4.2), layout="constrained", squeeze=False
     )

@@ -82,6 +82,11 @@ class Task:
             raise ParameterError(f"samples must not be negative, got {self.samples}")
 
     @property
+    def predicted_goals(self):
+        """Names of the goals that a surrogate predicts."""
+        return [goal.name for goal in self.goals if goal.name != DENSITY]
+
+    @property
     def names(self):
         """Properties that have to be predicted."""
         asked = [goal.name for goal in self.goals] + [bound.name for bound in self.bounds]

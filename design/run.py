@@ -6,7 +6,7 @@ generation, a round from the search that is finished.
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,11 @@ from design.plan import (
     DECODED,
     LABELLED,
     LABELLED_DECODED,
+    LOCK,
     RESULT,
     UNITS,
     begin,
+    clear,
     read_plan,
 )
 from design.problem import DesignProblem, nearest_to_feasible
@@ -64,7 +66,7 @@ class Silent:
         """Tell a line."""
 
 
-def design(plan, folder, workers=1, tell=None):
+def design(plan, folder, workers=1, tell=None, force=False):
     """Run a design, or go on with it.
 
     Parameters
@@ -76,6 +78,8 @@ def design(plan, folder, workers=1, tell=None):
         Processes to label and verify with; results do not depend on it.
     tell : object, optional
         Like ``Silent``.
+    force : bool
+        Whether to remove the run that the folder holds, and start again.
 
     Returns
     -------
@@ -93,7 +97,9 @@ def design(plan, folder, workers=1, tell=None):
     surrogate = Surrogate.load(plan.model)
     DesignProblem(surrogate, plan.task)  # refuses what the surrogate does not know
     make_folder(folder, parents=True)
-    with locked(folder / "lock"):
+    with locked(folder / LOCK):
+        if force:
+            clear(folder)
         begin(folder, plan, surrogate)
         return _Run(plan, folder, workers, tell or Silent(), surrogate).run()
 
@@ -108,14 +114,13 @@ class _Run:
 
     def run(self):
         rounds, best = [], None
-        pool = self._pool()
         for number in range(1, self.plan.rounds + 1):
             folder = self.folder / f"round-{number}"
             make_folder(folder)
             labelled = self._labelled_before(rounds)
             surrogate = self._surrogate(number, labelled)
             problem = DesignProblem(surrogate, self._task(number))
-            found, best = self._search(problem, folder, pool, best)
+            found, best = self._search(problem, folder, best)
             rounds.append(self._verify(problem, found, folder, number, labelled))
             self._report(rounds[-1], number)
         result = Designs.joined([read_designs(path) for path in rounds])
@@ -134,9 +139,11 @@ class _Run:
         """Datasets of labelled units that a round may learn from; none in the first."""
         if not rounds:
             return []
-        return [*self._known(), *(path.with_name(LEARNED) for path in rounds)]
+        learned = (self._labelled(p.with_name(MET), p.with_name(LEARNED)) for p in rounds)
+        return [*self._known(), *learned]
 
-    def _pool(self):
+    @cached_property
+    def pool(self):
         """Latent vectors of units to start from."""
         path = self._units_path()
         density = self.plan.task.cleaning.density
@@ -155,14 +162,11 @@ class _Run:
         path = self.folder / f"round-{number}" / CORRECTION
         if not path.exists():
             self.tell.say(f"round {number}: correcting the surrogate")
-            density = np.median(self._density(labelled[-1]))
+            with Dataset(labelled[-1]) as units:
+                density = np.median(units.volume_fraction)
             samples = self.plan.task.samples
             corrected(self.surrogate, labelled, density, samples).kriging.save(path)
         return Corrected(self.surrogate, Kriging.load(path))
-
-    def _density(self, path):
-        with Dataset(path) as units:
-            return units.volume_fraction
 
     def _known(self):
         """Labelled units to learn from beside designs: those of the start, and decoded ones.
@@ -175,11 +179,15 @@ class _Run:
         decoded = self.folder / DECODED
         if not decoded.exists():
             problem = DesignProblem(self.surrogate, self.plan.task)
-            octants = start.decoded(problem, self._pool(), self.plan.search.seed)
+            octants = start.decoded(problem, self.pool, self.plan.search.seed)
             if not len(octants):
                 return [path]
-            write_dataset(decoded, packed_octants(octants, "decoded", SOURCE, {}))
+            self._write(decoded, octants, "decoded")
         return [path, self._labelled(decoded, self.folder / LABELLED_DECODED)]
+
+    def _write(self, path, octants, name):
+        """Octants as a dataset without labels."""
+        write_dataset(path, packed_octants(octants, [name] * len(octants), SOURCE, {}))
 
     def _labelled(self, path, labelled):
         """The dataset with labels."""
@@ -199,8 +207,9 @@ class _Run:
     def _units_path(self):
         return self.folder / UNITS if self.plan.units is None else Path(self.plan.units)
 
-    def _search(self, problem, folder, z, before):
+    def _search(self, problem, folder, before):
         """The best designs, and their latent vectors."""
+        z = self.pool
         generations = self.plan.search.generations
         checkpoint = folder / CHECKPOINT
         first = None
@@ -226,9 +235,7 @@ class _Run:
                 f"(density {found.units[index].density:.4f}) fails: {failed}; widen these bounds, "
                 "lower --risk, or search longer"
             )
-        learned = folder / MET
-        write_dataset(learned, packed_octants(found.octants, "design", SOURCE, {}))
-        self._labelled(learned, folder / LEARNED)
+        self._write(folder / MET, found.octants, "design")
         chosen = chosen_of(found, self.plan.report)
         occupancy = problem.surrogate.decode(chosen.z)
         with self.tell.bar("designs verified", len(chosen.units)) as step:

@@ -8,7 +8,6 @@ Reference
 Deb, Pratap, Agarwal & Meyarivan (2002), IEEE Trans. Evol. Comput. 6, 182-197.
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from pymoo.termination import get_termination
 
 from design.archive import Archive
 from homog.errors import DataError, ParameterError
-from homog.files import UNREADABLE, write_atomically
+from homog.files import UNREADABLE, write_arrays
 
 ARRAYS = ("X", "F", "G", "rank", "crowding")
 ARCHIVE = ("archive z", "archive F", "archive bits")
@@ -152,9 +151,7 @@ class Search:
         rows = [[row["feasible"], row["front"], *row["best"]] for row in self.history]
         if self.archive.arrays:
             arrays |= dict(zip(ARCHIVE, self.archive.arrays, strict=True))
-        stream = io.BytesIO()
-        np.savez(stream, history=np.array(rows, float), **arrays)
-        write_atomically(self.checkpoint, stream.getbuffer())
+        write_arrays(self.checkpoint, {"history": np.array(rows, float), **arrays})
 
     def _restore(self):
         """Take up the generation of the checkpoint."""

@@ -1,20 +1,20 @@
 """The folder of a topology optimization: what is done, to go on from, and what came out."""
 
-import io
 import json
 import shutil
-import zipfile
 from contextlib import ExitStack
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from design.topopt_model import COLUMNS, State
-from homog import __version__, labels
-from homog.dataset import Cells, pack, write_dataset
+from homog import __version__
+from homog.dataset import write_dataset
 from homog.errors import DataError, ParameterError
-from homog.files import make_folder, write_atomically
+from homog.files import UNREADABLE, make_folder, write_array, write_arrays, write_atomically
+from homog.labels import collected
+from homog.packing import packed_octants
 from homog.shards import locked
 
 RECORD = "topopt.json"  # there before all others, removed after them
@@ -76,14 +76,13 @@ class Folder:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return State(**{f.name: stored[f.name] for f in fields(State)})
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise DataError(f"{path}: damaged; remove it and repeat the command") from error
 
     def save(self, start, state):
         """Keep the state of a start."""
-        stream = io.BytesIO()
-        np.savez(stream, **{f.name: getattr(state, f.name) for f in fields(State)})
-        write_atomically(self._state(start), stream.getbuffer())
+        arrays = {f.name: getattr(state, f.name) for f in fields(State)}
+        write_arrays(self._state(start), arrays)
 
     def write(self, designs):
         """Write designs, the best first: dataset with labels, history and whole cells.
@@ -95,13 +94,11 @@ class Folder:
         write_atomically(self.path / HISTORY, _table(designs).encode())
         make_folder(self.path / UNITS)
         for place, design in enumerate(designs):
-            stream = io.BytesIO()
-            np.save(stream, design.voxels)
-            write_atomically(self.path / UNITS / f"{place}-{design.start}.npy", stream.getbuffer())
+            write_array(self.path / UNITS / f"{place}-{design.start}.npy", design.voxels)
         write_dataset(
             self.path / DESIGNS,
             _cells(designs, self.settings),
-            _groups(designs, self.settings.labels),
+            collected([design.labels for design in designs], self.settings.labels),
         )
 
     def _state(self, start):
@@ -158,31 +155,5 @@ def _table(designs):
 
 def _cells(designs, settings):
     """Designs as they are stored in a dataset."""
-    count = len(designs)
-    columns = {
-        "volume_fraction": np.array([d.volume_fraction for d in designs]),
-        "smallest_feature": np.array([d.smallest_feature for d in designs], np.int16),
-        "open_cell": np.array([d.open_cell for d in designs]),
-        "family": np.arange(count, dtype=np.int32),
-        "level": np.full(count, np.nan),
-        "parameters": np.full((count, 1), np.nan),
-    }
-    families = [(str(d.start), "topopt", ()) for d in designs]
-    origin = {"command": "topopt", **settings.record()}
-    packed = np.array([pack(d.octant) for d in designs])
-    return Cells(packed, (settings.resolution,) * 3, True, columns, families, origin)
-
-
-def _groups(designs, settings):
-    """Labels of designs as groups of a dataset."""
-    attributes = {name: value for name, value in asdict(settings).items() if name != "cubic"}
-    return {
-        group: (
-            attributes,
-            {
-                name: np.array([d.labels[group][name] for d in designs], dtype)
-                for name, (dtype, _) in names.items()
-            },
-        )
-        for group, names in labels.columns(settings).items()
-    }
+    octants, names = np.array([d.octant for d in designs]), [str(d.start) for d in designs]
+    return packed_octants(octants, names, "topopt", {"command": "topopt", **settings.record()})

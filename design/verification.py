@@ -4,6 +4,7 @@ The finer cell comes from the decoded field, resampled smoothly, at the same den
 between the two is the error of the voxels, not the design.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -11,7 +12,6 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.stats import norm
 
-from homog.bounds import hashin_shtrikman_upper
 from homog.cell import carries_mirrored, is_open_mirrored, load_path
 from homog.errors import HomogError
 from homog.homogenization import homogenize
@@ -62,18 +62,26 @@ def verified(material, scatter, candidate):
     return found | _solved(cell, material, scatter) | _fine(candidate, material)
 
 
+def _constants(result):
+    """Constants of a solved cell, and its K relative to the Hashin-Shtrikman bound."""
+    return {name: getattr(result, name) for name in CONSTANTS} | {
+        "K_ratio": result.K / result.K_upper
+    }
+
+
+NOTHING = dict.fromkeys((*CONSTANTS, "K_ratio"), np.nan)  # of a cell that was not solved
+
+
 def _solved(cell, material, scatter):
     """Constants of a cell and their deviations under scatter of the solid."""
     try:
         result = homogenize(cell, material, tol=TOL, threads=1, fields=True)
-        found = {name: getattr(result, name) for name in CONSTANTS}
-        found["K_ratio"] = result.K / result.K_upper
+        found = _constants(result)
         linear, sampled = result.scatter(scatter), _sampled(cell, material, scatter, result.fields)
     except HomogError:
-        found = dict.fromkeys((*CONSTANTS, "K_ratio"), np.nan)
-        linear = sampled = dict.fromkeys(CONSTANTS, np.nan)
-    found |= {f"{name}_linear": linear[name] for name in CONSTANTS}
-    return found | {f"{name}_sampled": sampled[name] for name in CONSTANTS}
+        found = linear = sampled = NOTHING
+    deviations = {f"{name}_linear": linear[name] for name in CONSTANTS}
+    return found | deviations | {f"{name}_sampled": sampled[name] for name in CONSTANTS}
 
 
 def _sampled(cell, material, scatter, start):
@@ -100,17 +108,11 @@ def _sampled(cell, material, scatter, start):
 def _fine(candidate, material):
     """Constants at twice the resolution."""
     octant = refined(candidate)
-    found = {"density_fine": octant.mean()}
-    names = (*CONSTANTS, "K_ratio")
-    try:
-        if not all(carries_mirrored(octant)):
-            raise HomogError("the finer cell does not hold together")
-        result = homogenize(unfold(octant), material, tol=TOL, threads=1)
-        upper, _ = hashin_shtrikman_upper(octant.mean(), material.K, material.G)
-        values = {name: getattr(result, name) for name in CONSTANTS} | {"K_ratio": result.K / upper}
-    except HomogError:
-        values = dict.fromkeys(names, np.nan)
-    return found | {f"{name}_fine": values[name] for name in names}
+    values = NOTHING
+    if all(carries_mirrored(octant)):
+        with suppress(HomogError):
+            values = _constants(homogenize(unfold(octant), material, tol=TOL, threads=1))
+    return {"density_fine": octant.mean()} | {f"{k}_fine": v for k, v in values.items()}
 
 
 def refined(candidate):

@@ -137,6 +137,13 @@ def carries_mirrored(octant):
     return count == 1, bool(labels[0].any() and labels[-1].any())
 
 
+def permutes(octant):
+    """Whether an octant is invariant under permutations of its axes."""
+    return np.array_equal(octant, octant.transpose(1, 2, 0)) and np.array_equal(
+        octant, octant.transpose(1, 0, 2)
+    )
+
+
 def is_open(voxels):
     """Whether a part of the void connects the cell with its periodic images along all axes."""
     return bool(components(~voxels).spans.all(axis=1).any())

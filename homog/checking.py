@@ -2,9 +2,7 @@
 
 from functools import partial
 
-import numpy as np
-
-from homog.cell import carries_mirrored, components, is_open, is_open_mirrored
+from homog.cell import carries_mirrored, components, is_open, is_open_mirrored, permutes
 from homog.dataset import content_hash, pack
 from homog.errors import DataError
 from homog.processes import processes
@@ -73,7 +71,7 @@ def _findings(shape, cubic, volume_fraction, unit):
     feature = smallest_feature(stored, mirrored=cubic)
     yield f"its smallest feature is {feature}", feature != unit.smallest_feature
     if cubic:
-        yield "it is not cubic", not _permutes(stored)
+        yield "it is not cubic", not permutes(stored)
         connected, spanning = carries_mirrored(stored)
         is_open_cell = is_open_mirrored(stored)
     else:
@@ -83,9 +81,3 @@ def _findings(shape, cubic, volume_fraction, unit):
     yield "its void is open or closed otherwise", is_open_cell != unit.open_cell
     yield "its solid falls into parts", not connected
     yield "its solid does not span all axes", not spanning
-
-
-def _permutes(octant):
-    """Whether an octant is invariant under permutations of its axes."""
-    turned = octant.transpose(1, 2, 0)
-    return np.array_equal(octant, turned) and np.array_equal(octant, octant.transpose(1, 0, 2))

@@ -105,20 +105,14 @@ def pack(files, threshold, output, force):
 @FORCE
 def extract(dataset, index, output, force):
     """Write the voxels of one unit of a dataset as a .npy file."""
-    from io import BytesIO
-
-    import numpy as np
-
     from homog.dataset import Dataset
-    from homog.files import check_output, write_atomically
+    from homog.files import check_output, write_array
 
     check_ending(output, ".npy")
     check_output(output, force)
     with naming(dataset), Dataset(dataset) as units:
         unit = unit_at(units, index)
-    stream = BytesIO()
-    np.save(stream, unit.voxels)
-    write_atomically(output, stream.getbuffer())
+    write_array(output, unit.voxels)
     show(f"{output}: unit {unit.index}, {unit.source}: {unit.family}")
 
 

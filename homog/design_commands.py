@@ -7,7 +7,19 @@ import click
 
 from homog.errors import ParameterError, naming
 from homog.learn_commands import needs_learn, use_threads
-from homog.terminal import FORCE, PATH, RANGE, THREADS, WORKERS, complain, show, worker_count
+from homog.terminal import (
+    FORCE,
+    PATH,
+    RANGE,
+    THREADS,
+    WORKERS,
+    comma_separated,
+    complain,
+    counter,
+    resumable,
+    show,
+    worker_count,
+)
 
 DESIGN_EXAMPLES = """\b
 Examples:
@@ -128,24 +140,12 @@ def design_plan(risk, deterministic, samples, **options):
 def run_design(plan, folder, workers, force=False):
     """Run a plan with progress, and write the pictures and tables."""
     from design.output import write_output
-    from design.plan import clear
     from design.run import design
 
-    if force:
-        clear(folder)
-    with _continues():
-        result = design(plan, folder, workers, Tell())
+    with resumable("the same command, or --resume,"):
+        result = design(plan, folder, workers, Tell(), force)
     write_output(folder, result, plan.task)
     return result
-
-
-@contextmanager
-def _continues():
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        complain("stopped; the same command, or --resume, continues")
-        raise
 
 
 class Tell:
@@ -172,17 +172,10 @@ class Tell:
 @contextmanager
 def needs_design():
     """Say how to install what is missing."""
-    try:
-        with needs_learn():
-            import design.search  # noqa: F401 (loads pymoo)
+    with needs_learn():
+        import design.search  # noqa: F401 (loads pymoo)
 
-            yield
-    except ParameterError as error:
-        if "pymoo" not in str(error):
-            raise
-        raise ParameterError(
-            "pymoo is not installed; pip install 'homog-toolkit[design]'"
-        ) from error
+        yield
 
 
 @click.command(epilog="\b\nExample:\n  homog verify run/\n")
@@ -202,8 +195,6 @@ def verify(folder, as_json, workers):
         from design.output import verification_rows, verification_table
         from design.plan import read_plan
         from design.run import reverified
-    from homog.terminal import counter
-
     plan = read_plan(folder)
     with naming(folder), counter("designs", None) as progress:
         designs, again, wrong = reverified(folder, worker_count(workers), progress)
@@ -219,10 +210,7 @@ def verify(folder, as_json, workers):
 
 def _risks(context, parameter, text):
     """Numbers separated by commas."""
-    try:
-        risks = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        risks = ()
+    risks = comma_separated(text, float)
     if not risks or not all(0 <= risk < float("inf") for risk in risks):
         raise click.BadParameter(f"expected numbers like 0.5,1,5; got {text!r}")
     return risks

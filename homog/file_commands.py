@@ -1,7 +1,6 @@
 """Commands for files of other programs: export and import. Extras are imported when one runs."""
 
 import os
-from io import BytesIO
 
 import click
 
@@ -12,6 +11,7 @@ from homog.terminal import (
     PATH,
     THREADS,
     check_ending,
+    comma_separated,
     complain,
     needs_extra,
     progress_bar,
@@ -138,10 +138,7 @@ def _whole_numbers(context, parameter, text):
     """Three whole numbers, at least 1, separated by commas."""
     if text is None:
         return None
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
+    numbers = comma_separated(text, int)
     if len(numbers) != 3 or min(numbers) < 1:
         raise click.BadParameter(f"expected three numbers like 512,512,300; got {text!r}")
     return numbers
@@ -182,9 +179,7 @@ def import_(file, output, force, **options):
     Solid is where the centre of a voxel lies in the part, or where the grey value
     reaches the threshold. Warns of faces that do not meet the opposite ones.
     """
-    import numpy as np
-
-    from homog.files import check_output, write_atomically
+    from homog.files import check_output, write_array
     from homog.periodicity import seam_warnings
 
     check_ending(output, ".npy")
@@ -193,9 +188,7 @@ def import_(file, output, force, **options):
         voxels = _imported(file, options)
     for line in seam_warnings(voxels):
         complain(f"{file}: warning: {line}")
-    stream = BytesIO()
-    np.save(stream, voxels)
-    write_atomically(output, stream.getbuffer())
+    write_array(output, voxels)
     box = " x ".join(map(str, voxels.shape))
     show(f"{output}: {box} voxels, density {voxels.mean():.4f}")
 

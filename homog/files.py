@@ -3,7 +3,10 @@
 import os
 import tempfile
 import zipfile
+from io import BytesIO
 from pathlib import Path
+
+import numpy as np
 
 from homog.errors import ParameterError
 
@@ -41,6 +44,20 @@ def make_folder(path, parents=False):
         Path(path).mkdir(parents=parents, exist_ok=True)
     except OSError as error:
         raise ParameterError(f"{path}: {error.strerror}; name another folder") from error
+
+
+def write_array(path, array):
+    """Write a .npy file like ``write_atomically``."""
+    stream = BytesIO()
+    np.save(stream, array)
+    write_atomically(path, stream.getbuffer())
+
+
+def write_arrays(path, arrays):
+    """Write an .npz file of ``{name: array}`` like ``write_atomically``."""
+    stream = BytesIO()
+    np.savez(stream, **arrays)
+    write_atomically(path, stream.getbuffer())
 
 
 def write_atomically(path, content, check=None):

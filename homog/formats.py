@@ -136,6 +136,28 @@ def check_memory(needed, unknowns):
         )
 
 
+def check_free(needed, task, remedy):
+    """Refuse what does not fit in the free memory.
+
+    Parameters
+    ----------
+    needed : float
+        Bytes.
+    task, remedy : str
+        What takes them, such as "reading it takes", and what to do.
+
+    Raises
+    ------
+    DataError
+        If less than that is available.
+    """
+    free = available_memory()
+    if free is not None and needed > free:
+        raise DataError(
+            f"{task} about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; {remedy}"
+        )
+
+
 class _CappedReader(io.BufferedReader):
     """A file that refuses to give one huge piece, as zipfile takes a table of contents."""
 

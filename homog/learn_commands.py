@@ -12,9 +12,10 @@ from homog.terminal import (
     PATH,
     THREADS,
     check_ending,
-    complain,
+    comma_separated,
     counter,
     needs_extra,
+    resumable,
     show,
 )
 
@@ -23,10 +24,7 @@ PICTURES = ("parity", "reliability", "convergence", "reconstructions", "cases")
 
 def _numbers(context, parameter, text):
     """Positive numbers separated by commas."""
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
+    numbers = comma_separated(text, int)
     if not numbers or min(numbers) < 1:
         raise click.BadParameter(f"expected numbers like 32 or 16,32,64; got {text!r}")
     return numbers
@@ -213,11 +211,8 @@ def training_bar(shown):
 
     with tqdm(desc="epochs", leave=False, disable=None if shown else True) as bar:
         tell = _Tell(bar, shown)
-        try:
+        with resumable():
             yield tell
-        except (KeyboardInterrupt, SystemExit):
-            complain("stopped; the same command continues")
-            raise
 
 
 class _Tell:
@@ -239,14 +234,10 @@ class _Tell:
 
     def phase(self, record):
         if self.shown:
-            numbers = "  ".join(
-                f"{name.removeprefix('validation ')} {value:.4g}"
-                for name, value in record.items()
-                if name.startswith("validation ")
-            )
-            text = f"{record['name']:<20} {record['epochs']:>4} epochs {record['seconds']:>7.0f} s"
+            from learn.progressive import phase_line
+
             with self.bar.external_write_mode():
-                click.echo(f"{text}  {numbers}", err=True)
+                click.echo(phase_line(record), err=True)
 
 
 @click.command(epilog="\b\nExample:\n  homog evaluate model/ labelled.h5 -o evaluation/\n")

@@ -13,7 +13,7 @@ from skimage.measure import marching_cubes
 
 from homog.errors import DataError, ParameterError
 from homog.files import write_atomically
-from homog.formats import available_memory
+from homog.formats import check_free
 
 ENDINGS = (".stl", ".3mf", ".glb")
 UNIT = 1000  # steps per edge of a voxel
@@ -120,12 +120,7 @@ def _check_memory(voxels, tile, smooth):
     faces = sum(np.count_nonzero(voxels != np.roll(voxels, 1, axis)) for axis in range(3))
     faces += sum(voxels.take((0, -1), axis).sum() for axis in range(3)) // tile
     needed = MEMORY * 2 * faces * tile**3 * (REFINEMENT**2 if smooth else 1)
-    free = available_memory()
-    if free is not None and needed > free:
-        raise DataError(
-            f"its surface needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
-            "free; use fewer tiles"
-        )
+    check_free(needed, "its surface needs", "use fewer tiles")
 
 
 def voxel_surface(voxels, tile=1):

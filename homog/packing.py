@@ -79,15 +79,17 @@ def packed_cells(cells, names):
     return Cells(packed, shape, cubic, columns, families, {"command": "pack"})
 
 
-def packed_octants(octants, name, source, origin, level=None):
-    """Octants of cubic cells as they are stored, all of one family.
+def packed_octants(octants, names, source, origin, level=None):
+    """Octants of cubic cells as they are stored.
 
     Parameters
     ----------
     octants : (count, n, n, n) bool array
         Invariant under permutations of the axes.
-    name, source : str
-        Of the family.
+    names : list of str
+        Family of each.
+    source : str
+        Of all families.
     origin : dict
         What made the cells.
     level : (count,) array, optional
@@ -97,14 +99,15 @@ def packed_octants(octants, name, source, origin, level=None):
     -------
     Cells
     """
-    count = len(octants)
+    count, families = len(octants), list(dict.fromkeys(names))
     columns = {
         "volume_fraction": octants.mean(axis=(1, 2, 3)),
         "smallest_feature": np.array([smallest_feature(o, mirrored=True) for o in octants], "i2"),
         "open_cell": np.array([is_open_mirrored(octant) for octant in octants], bool),
-        "family": np.zeros(count, dtype=np.int32),
+        "family": np.array([families.index(name) for name in names], np.int32),
         "level": np.full(count, np.nan) if level is None else np.asarray(level, float),
         "parameters": np.full((count, 1), np.nan),
     }
     shape = tuple(2 * n for n in octants.shape[1:])
-    return Cells(pack(octants), shape, True, columns, [(name, source, ())], origin)
+    families = [(name, source, ()) for name in families]
+    return Cells(pack(octants), shape, True, columns, families, origin)

@@ -6,16 +6,14 @@ shards hold; there is no other record that could disagree with them.
 """
 
 import fcntl
-import io
 import os
-import zipfile
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from homog.errors import DataError, ParameterError
-from homog.files import write_atomically
+from homog.files import UNREADABLE, write_arrays
 from homog.labels import columns
 
 
@@ -68,10 +66,8 @@ class Shards:
             for name, (dtype, _) in names.items():
                 values = [label[group][name] for label in labels]
                 arrays[f"{group}.{name}"] = np.array(values, dtype)
-        stream = io.BytesIO()
-        np.savez(stream, **arrays)
         name = f"{self.key}-{min(rows):08d}-{len(rows)}-{os.getpid()}.npz"
-        write_atomically(self.folder / name, stream.getbuffer())
+        write_arrays(self.folder / name, arrays)
 
     def done(self):
         """Places of the units that have labels, a set of int."""
@@ -126,7 +122,7 @@ def _rows(path):
     try:
         with np.load(path, allow_pickle=False) as shard:
             return shard["rows"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path}: damaged shard; remove it and run homog label again") from error
 
 

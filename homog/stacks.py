@@ -12,7 +12,7 @@ import numpy as np
 
 from homog.cell import validated_voxels
 from homog.errors import DataError, ParameterError
-from homog.formats import available_memory, check_regular
+from homog.formats import check_free, check_regular
 
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 INFLATION = 1032  # most that a byte of deflated data can become
@@ -188,9 +188,4 @@ def _phase(grey, threshold):
 
 
 def _check_memory(needed):
-    free = available_memory()
-    if free is not None and needed > free:
-        raise DataError(
-            f"reading it takes about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
-            "free; cut or coarsen the stack"
-        )
+    check_free(needed, "reading it takes", "cut or coarsen the stack")

@@ -8,7 +8,10 @@ import click
 
 from homog.errors import HomogError, ParameterError
 
-DRAWING = ("matplotlib", "mpl_toolkits", "skimage", "PIL")  # packages of the extra view
+EXTRAS = {  # of packages that another extra than a command's own brings
+    **dict.fromkeys(("matplotlib", "mpl_toolkits", "skimage", "PIL"), "view"),
+    "pymoo": "design",
+}
 PATH = click.Path(readable=False)  # what cannot be read is bad data, and is found on opening
 YOUNG = click.option("--E", "E", type=float, required=True, help="Young's modulus of the solid.")
 POISSON = click.option("--nu", type=float, required=True, help="Poisson's ratio of the solid.")
@@ -63,12 +66,12 @@ def check_ending(output, *endings):
 
 @contextmanager
 def needs_extra(extra):
-    """Say how to install what a command needs beyond the base: packages of an extra, or of view."""
+    """Say how to install a missing package: by an extra, or by that of ``EXTRAS``."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = error.name.partition(".")[0]
-        extra = "view" if package in DRAWING else extra
+        extra = EXTRAS.get(package, extra)
         raise ParameterError(
             f"{package} is not installed; pip install 'homog-toolkit[{extra}]'"
         ) from error
@@ -92,6 +95,24 @@ def show(text):
 def complain(message):
     """One line on stderr."""
     click.echo(f"homog: {' '.join(str(message).split())}", err=True)
+
+
+@contextmanager
+def resumable(how="the same command"):
+    """Tell who interrupts a command that its work is not lost."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        complain(f"stopped; {how} continues")
+        raise
+
+
+def comma_separated(text, kind):
+    """Numbers of a kind that commas separate, as a tuple; empty if one is none."""
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        return ()
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from contextlib import contextmanager
 
 import click
 
+from homog.dataset_commands import ENDINGS as DATASETS
 from homog.errors import ParameterError
-from homog.terminal import FORCE, PATH, THREADS, complain, show
+from homog.file_commands import read_cell
+from homog.terminal import FORCE, PATH, THREADS, complain, resumable, show
 
-ENDINGS = (".h5", ".hdf5", ".npy", ".npz")
+ENDINGS = (*DATASETS, ".npy", ".npz")
 TOPOPT_EXAMPLES = """\b
 Examples:
   homog topopt --maximize K --density 0.3 -o to/
@@ -97,24 +99,15 @@ def _stored_starts(files, index):
     from pathlib import Path
 
     from design.topopt_starts import Start
-    from homog.cell import validated_voxels
-    from homog.dataset import Dataset
-    from homog.dataset_commands import unit_at
     from homog.errors import DataError, naming
-    from homog.formats import read_array
     from homog.packing import CUBIC
     from homog.symmetry import symmetry
 
     for path in files:
         with naming(path):
-            if path.endswith((".npy", ".npz")):
-                cells = {Path(path).stem: validated_voxels(read_array(path))}
-            elif not index:
-                raise ParameterError("a dataset holds many units; choose one with --index")
-            else:
-                with Dataset(path) as units:
-                    cells = {f"{Path(path).stem}-{i}": unit_at(units, i).voxels for i in index}
-            for name, voxels in cells.items():
+            for place in index if path.endswith(DATASETS) and index else (None,):
+                voxels = read_cell((path, place))
+                name = Path(path).stem if place is None else f"{Path(path).stem}-{place}"
                 if symmetry(voxels).order != CUBIC or voxels.shape[0] % 2:
                     raise DataError("not a cubic cell of an even number of voxels along its edges")
                 half = slice(len(voxels) // 2)
@@ -137,11 +130,8 @@ def iteration_bar(settings):
                 with bar.external_write_mode():
                     complain(f"{start}: {settings.objective} = {state.rows[-1][1]:.6g}")
 
-        try:
+        with resumable():
             yield progress
-        except (KeyboardInterrupt, SystemExit):
-            complain("stopped; the same command continues")
-            raise
 
 
 def _table(designs, settings):

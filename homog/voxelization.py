@@ -13,7 +13,7 @@ import numpy as np
 import trimesh
 
 from homog.errors import DataError, ParameterError
-from homog.formats import available_memory, check_regular
+from homog.formats import available_memory, check_free, check_regular
 
 MEMORY = 20  # bytes taken for each byte of a file, measured
 PAIRS = 2**21  # of triangles and rays, looked at at once
@@ -52,12 +52,7 @@ def read_stl(path):
         If it is no STL file, is damaged, holds no body, or is too large for the memory.
     """
     check_regular(path)
-    free, size = available_memory(), os.stat(path).st_size
-    if free is not None and MEMORY * size > free:
-        raise DataError(
-            f"reading it takes about {MEMORY * size / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB "
-            "are free; reduce the triangles"
-        )
+    check_free(MEMORY * os.stat(path).st_size, "reading it takes", "reduce the triangles")
     with open(path, "rb") as stream:
         content = io.BytesIO(stream.read())  # a stream without a folder: no other file is found
     try:

@@ -12,7 +12,6 @@ Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, ch. 2 and 
 Kennedy & O'Hagan (2001), J. R. Stat. Soc. B 63, 425-464 (a discrepancy beside a model).
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,7 @@ from scipy.spatial.distance import cdist
 
 from homog.dataset import Dataset
 from homog.errors import DataError, naming
-from homog.files import UNREADABLE, write_atomically
+from homog.files import UNREADABLE, write_arrays
 from learn.calibration import PROBABILITIES
 from learn.metrics import gaussian_scores
 from learn.surrogate import Prediction
@@ -101,9 +100,7 @@ class Kriging:
 
     def save(self, path):
         """Write it, whole or not at all."""
-        stream = io.BytesIO()
-        np.savez(stream, **{name: getattr(self, name) for name in ARRAYS})
-        write_atomically(path, stream.getbuffer())
+        write_arrays(path, {name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def load(cls, path):

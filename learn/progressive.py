@@ -157,6 +157,18 @@ def read_history(path):
     return content
 
 
+def phase_line(record):
+    """Record of a phase as a line: its name, epochs, seconds and losses on validation."""
+    numbers = "  ".join(
+        f"{name.removeprefix('validation ')} {value:.4g}"
+        for name, value in record.items()
+        if name.startswith("validation ")
+    )
+    return (
+        f"{record['name']:<20} {record['epochs']:>4} epochs {record['seconds']:>7.0f} s  {numbers}"
+    )
+
+
 class Progressive:
     """Runs a plan with a trainer; what is done already is not done again.
 

@@ -209,7 +209,7 @@ def test_a_mesh_that_bounds_no_such_body_is_not_written(flaw, tmp_path, monkeypa
 
 
 def test_a_surface_beyond_the_memory_is_refused_with_the_estimate(monkeypatch):
-    monkeypatch.setattr(meshes, "available_memory", lambda: 10**6)
+    monkeypatch.setattr("homog.formats.available_memory", lambda: 10**6)
     with pytest.raises(DataError, match="GB of memory"):
         meshes.solid_mesh(chequered(12))
 
@@ -317,7 +317,7 @@ def test_large_files_and_boxes_are_refused_before_memory_is_taken(tmp_path, monk
     mesh = meshes.solid_mesh(np.ones((1, 1, 1), dtype=bool))
     (tmp_path / "part.stl").write_bytes(meshes._content(mesh, "stl"))
     part = voxelization.read_stl(tmp_path / "part.stl")
-    monkeypatch.setattr(voxelization, "available_memory", lambda: 1000)
+    monkeypatch.setattr("homog.formats.available_memory", lambda: 1000)
     with pytest.raises(DataError, match="memory"):
         voxelization.read_stl(tmp_path / "part.stl")
     with pytest.raises(DataError, match="memory"):

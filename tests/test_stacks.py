@@ -147,7 +147,7 @@ def test_slices_that_only_imagej_knows_of_have_to_be_there(count, tmp_path):
 
 def test_claims_beyond_the_memory_are_refused_before_it_is_taken(tmp_path, monkeypatch):
     path = tiff(tmp_path / "scan.tif", np.zeros((2, 100, 100), np.uint8), compression="zlib")
-    monkeypatch.setattr(stacks, "available_memory", lambda: 10_000)
+    monkeypatch.setattr("homog.formats.available_memory", lambda: 10_000)
     with pytest.raises(DataError, match="GB of memory"):
         stacks.read_tiff(path, 1)
     with pytest.raises(DataError, match="GB of memory"):
@@ -166,7 +166,7 @@ def huge_slice():
 
 
 def test_a_huge_slice_in_a_small_file_is_bad_data(tmp_path, monkeypatch):
-    monkeypatch.setattr(stacks, "available_memory", lambda: 2**30)
+    monkeypatch.setattr("homog.formats.available_memory", lambda: 2**30)
     (tmp_path / "scan.tif").write_bytes(huge_slice())
     with pytest.raises(DataError, match="GB of memory"):
         stacks.read_tiff(tmp_path / "scan.tif", 1)
