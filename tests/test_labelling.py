@@ -340,7 +340,9 @@ def test_killed_workers_of_dask_are_replaced(many, tmp_path):
             if not isinstance(row, int) and len(kills) < 10:
                 kills.append(row)
                 for nanny in list(own.workers.values())[:1]:
-                    os.kill(nanny.pid, signal.SIGKILL)
+                    while (pid := nanny.pid) is None:  # killed before, and not there again yet
+                        time.sleep(0.01)
+                    os.kill(pid, signal.SIGKILL)
 
         engine = dask_engine(own.scheduler_address)
         assert label_dataset(units, path, SETTINGS, engine, progress=kill).failed == 0
