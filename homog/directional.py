@@ -78,16 +78,11 @@ def sphere(steps=60):
     -------
     (steps + 1, 2 * steps + 1, 3) array
     """
-    polar = np.linspace(0, np.pi, steps + 1)[:, None]
-    around = np.linspace(0, 2 * np.pi, 2 * steps + 1)
-    return np.stack(
-        [
-            np.sin(polar) * np.cos(around),
-            np.sin(polar) * np.sin(around),
-            np.cos(polar) + 0 * around,
-        ],
-        axis=-1,
+    polar, around = np.meshgrid(
+        np.linspace(0, np.pi, steps + 1), np.linspace(0, 2 * np.pi, 2 * steps + 1), indexing="ij"
     )
+    flat = np.sin(polar)
+    return np.stack([flat * np.cos(around), flat * np.sin(around), np.cos(polar)], axis=-1)
 
 
 def _extreme(S, sign):
@@ -109,8 +104,9 @@ def _extreme(S, sign):
 def _compliance(C, singular):
     """Inverse of a positive stiffness."""
     C = np.asarray(C, dtype=float)
-    if C.shape != (6, 6) or not np.isfinite(C).all() or not np.allclose(C, C.T, rtol=1e-6):
-        raise ParameterError(f"expected C as a symmetric (6, 6) array of numbers, got {C.shape}")
+    finite = C.shape == (6, 6) and np.isfinite(C).all()
+    if not (finite and np.abs(C - C.T).max() <= 1e-6 * np.abs(C).max()):
+        raise ParameterError(f"expected a stiffness, symmetric and finite (6, 6), got\n{C}")
     eigenvalues = np.linalg.eigvalsh(mandel(C))
     if eigenvalues[0] <= singular * eigenvalues[-1]:
         raise DataError(

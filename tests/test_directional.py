@@ -1,4 +1,4 @@
-"""Young's modulus along directions: closed formulas, and the rotated tensor where there are none."""
+"""Young's modulus along directions: closed formulas, else the rotated tensor."""
 
 import naive
 import numpy as np
