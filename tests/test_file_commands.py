@@ -236,7 +236,8 @@ def test_special_files_do_not_hang(run, folder):
 
 @pytest.mark.parametrize(("missing", "extra"), [("trimesh", "files"), ("skimage.measure", "view")])
 def test_missing_extra_is_one_line(run, folder, unit, monkeypatch, missing, extra):
-    monkeypatch.delitem(sys.modules, "homog.meshes", raising=False)
+    for module in ("homog.meshes", "homog.surfaces"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     name = missing.partition(".")[0]
     outcome = run("export", unit, "a.stl")

@@ -9,7 +9,7 @@ from conftest import UNITS
 
 trimesh = pytest.importorskip("trimesh", reason="needs the extra files")
 
-from homog import meshes, periodicity, voxelization  # noqa: E402
+from homog import meshes, periodicity, surfaces, voxelization  # noqa: E402
 from homog.errors import DataError, ParameterError  # noqa: E402
 
 EXAMPLES = sorted(UNITS.glob("*.npy"))
@@ -75,9 +75,9 @@ def test_voxel_surface_has_the_volume_and_the_area_of_the_voxels(name):
 
 
 def test_without_contact_at_edges_the_volume_is_exact():
-    vertices, faces = meshes.voxel_surface(np.load(UNITS / "bcc.npy").astype(bool))
+    vertices, faces = surfaces.voxel_surface(np.load(UNITS / "bcc.npy").astype(bool))
     assert (vertices == np.rint(vertices)).all()
-    assert meshes._volume(vertices, faces) == np.load(UNITS / "bcc.npy").sum()
+    assert surfaces.enclosed_volume(vertices, faces) == np.load(UNITS / "bcc.npy").sum()
 
 
 def test_contacts_at_edges_come_apart():
@@ -143,8 +143,8 @@ def test_smooth_surface_repeats_with_the_cell():
     """A bar that is shifted to a face of the box is blurred there as it was inside."""
     bar = np.zeros((8, 8, 8), dtype=bool)
     bar[:, 2:6, 2:6] = True
-    whole = meshes._blurred(bar, 0.6)
-    shifted = meshes._blurred(np.roll(bar, 2, axis=1), 0.6)
+    whole = surfaces.blurred(bar, 0.6)
+    shifted = surfaces.blurred(np.roll(bar, 2, axis=1), 0.6)
     np.testing.assert_allclose(np.roll(whole[:, :-1], 4, axis=1), shifted[:, :-1], atol=1e-12)
     np.testing.assert_allclose(whole[:, 0], whole[:, -1], atol=1e-12)
 
@@ -196,7 +196,7 @@ def test_void_and_unknown_endings_are_refused(tmp_path):
 
 @pytest.mark.parametrize("flaw", ["a hole", "inside out", "too small"])
 def test_a_mesh_that_bounds_no_such_body_is_not_written(flaw, tmp_path, monkeypatch):
-    vertices, faces = meshes.voxel_surface(np.ones((2, 2, 2), dtype=bool))
+    vertices, faces = surfaces.voxel_surface(np.ones((2, 2, 2), dtype=bool))
     broken = {
         "a hole": (vertices, faces[1:]),
         "inside out": (vertices, faces[:, ::-1]),
