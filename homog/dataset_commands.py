@@ -75,7 +75,7 @@ def _counts(numbers):
     return ", ".join(f"{n} {name}" for name, n in sorted(numbers.items())) or "none"
 
 
-@click.command(epilog="\b\nExample:\n  homog pack cells/*.npy -o units.h5\n")
+@click.command(epilog="\b\nExample:\n  homog pack cells/*.npy -o packed.h5\n")
 @click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @click.option("--threshold", type=float, help="Solid is where the value is at least this.")
 @OUTPUT

@@ -300,7 +300,13 @@ def write_evaluation(evaluation, summary, folder, progress):
         progress()
 
 
-@click.command(epilog="\b\nExample:\n  homog interpolate default a.npy b.npy -o morph.png\n")
+INTERPOLATE_EXAMPLE = (
+    "\b\nExample:\n  homog interpolate default examples/units/octet.npy examples/units/bcc.npy "
+    "-o morph.png\n"
+)
+
+
+@click.command(epilog=INTERPOLATE_EXAMPLE)
 @click.argument("model", type=PATH)
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
