@@ -8,7 +8,8 @@ mirror reverses).
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -137,7 +138,7 @@ class CellProblem:
                 free[tuple(plane)] = False
         return free
 
-    def entries(self, load, solutions, residual):
+    def entries(self, load, solutions, residual, workers):
         """Entries of C in the column of a solved unit strain.
 
         C_ij = (V0_ij - b_i . x_j - x_i . r_j) / V is in error only by the square of the error
@@ -150,23 +151,24 @@ class CellProblem:
             ``{load: x}`` of all unit strains solved so far, this one included.
         residual : (3, nx, ny, nz) array
             b - A x of this load.
+        workers : Workers
 
         Returns
         -------
         dict
             ``{(i, load): C_ij}``
         """
-        x = solutions[load]
-        products = np.array([[_inner(d, u) for d in self.corner_differences] for u in x])
-        parity = self.reduction.parity(load)
+        images, parity = self.reduction.images, self.reduction.parity
+        ready = [i for i in range(6) if images[i].source in solutions and parity(i) == parity(load)]
+        pairs = list(product(solutions[load], self.corner_differences))
+        for i in ready:
+            pairs += zip(self.reduction.displacement(i, solutions), residual, strict=True)
+        inner = np.array(list(workers.at_once([partial(_inner, *pair) for pair in pairs])))
+        products, corrections = inner[:9].reshape(3, 3), inner[9:].reshape(-1, 3).sum(axis=1)
         found = {}
-        for i in range(6):
-            ready = self.reduction.images[i].source in solutions
-            if ready and self.reduction.parity(i) == parity:
-                mine = self.reduction.displacement(i, solutions)
-                work = -(self.stress(i) * products).sum() / 4
-                correction = sum(map(_inner, mine, residual))
-                found[i, load] = (self.affine_energy[i, load] - work - correction) / self.volume
+        for i, correction in zip(ready, corrections, strict=True):
+            work = -(self.stress(i) * products).sum() / 4
+            found[i, load] = (self.affine_energy[i, load] - work - correction) / self.volume
         return found
 
 

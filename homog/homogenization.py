@@ -274,7 +274,7 @@ def _solved(problem, how):
     inner = problem.factor[tuple(slice(n) for n in problem.voxels)]
     if not problem.carried.any() or (inner == inner.flat[0]).all():
         C = problem.affine_energy / problem.volume
-        return C, sensitivity.by_poisson(problem, C, {}), _closed_form(), {}
+        return C, sensitivity.by_poisson(problem, C, {}, how[2]), _closed_form(), {}
     found = solve(problem, *how)
     C, error = _resolved(problem, found, how[1])
     images = [problem.reduction.images[load].source for load in range(6)]
@@ -288,7 +288,7 @@ def _solved(problem, how):
         "unknowns": max(int(problem.free(load).sum()) for load in problem.loads),
     }
     displacements = found.displacements
-    return C, sensitivity.by_poisson(problem, C, displacements), statistics, displacements
+    return C, sensitivity.by_poisson(problem, C, displacements, how[2]), statistics, displacements
 
 
 def _closed_form():

@@ -6,7 +6,7 @@ already. An isotropic solid has two parts; what the strains contribute to that o
 constant is integrated, and what is left of C belongs to the shear modulus.
 """
 
-from math import isfinite, sqrt
+from math import ceil, isfinite, sqrt
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from homog import voxel_kernels as kernels
 from homog.element import VOIGT
 from homog.errors import ParameterError
 
+THICKNESS = 16  # planes of a slab: small beside the fields
 
-def by_poisson(problem, C, displacements):
+
+def by_poisson(problem, C, displacements, workers):
     """Derivative of C by Poisson's ratio of the solid, both relative to its Young's modulus.
 
     Parameters
@@ -26,6 +28,7 @@ def by_poisson(problem, C, displacements):
         Its effective stiffness.
     displacements : dict
         ``{load: (3, nx, ny, nz)}`` of the unit strains that were solved.
+    workers : Workers
 
     Returns
     -------
@@ -33,13 +36,13 @@ def by_poisson(problem, C, displacements):
     """
     shear, lame = problem.stiffness[3, 3], problem.stiffness[0, 1]
     nu = lame / (2 * (lame + shear))
-    dilatation = _dilatation_energy(problem, displacements)
+    dilatation = _dilatation_energy(problem, displacements, workers)
     d_lame = (1 + 2 * nu**2) / ((1 + nu) * (1 - 2 * nu)) ** 2
     d_shear = -1 / (2 * (1 + nu) ** 2)
     return d_lame * dilatation + d_shear / shear * (C - lame * dilatation)
 
 
-def _dilatation_energy(problem, displacements):
+def _dilatation_energy(problem, displacements, workers):
     """Mean of factor tr(e_i) tr(e_j) over the cell, (6, 6)."""
     normal = np.array([float(i == j) for i, j in VOIGT])
     if not displacements:
@@ -51,9 +54,15 @@ def _dilatation_energy(problem, displacements):
         load for load in range(6) if problem.carried[load] and reduction.parity(load) in parities
     ]
     fields = [reduction.displacement(load, displacements) for load in loads]
-    products = np.zeros((len(loads), len(loads)))
-    for slab, factor in slabs(fields, problem.factor):
-        kernels.dilatation_products(slab, normal[loads], factor, products)
+    parts = np.zeros((ceil(len(problem.factor) / THICKNESS), len(loads), len(loads)))
+
+    def integrate(start, stop):
+        pieces = slabs(fields, problem.factor, numbers=range(start, stop))
+        for part, (slab, factor) in zip(parts[start:stop], pieces, strict=True):
+            kernels.dilatation_products(slab, normal[loads], factor, part)
+
+    workers.over_rows(integrate, len(parts))
+    products = parts.sum(axis=0)
     entries = {
         (i, j): products[row, column] / problem.volume
         for row, i in enumerate(loads)
@@ -63,15 +72,18 @@ def _dilatation_energy(problem, displacements):
     return reduction.completed(entries)
 
 
-def slabs(fields, factor, thickness=16):
+def slabs(fields, factor, thickness=THICKNESS, numbers=None):
     """Pieces of fields of displacement and of the voxels between them, plane by plane of nodes.
+
+    All of them, or those of a range of ``numbers``.
 
     Yields
     ------
     (loads, 3, planes + 1, ny, nz) array, (planes, ny, nz) array
     """
     planes = len(factor)
-    for start in range(0, planes, thickness):
+    starts = range(0, planes, thickness)
+    for start in starts if numbers is None else starts[numbers.start : numbers.stop]:
         stop = min(start + thickness, planes)
         nodes = np.arange(start, stop + 1) % planes
         yield np.array([field[:, nodes] for field in fields], dtype=float), factor[start:stop]

@@ -96,8 +96,8 @@ class _Team:
         self.problem, self.method, self.workers = problem, method, workers
         self.system = None
 
-    def task(self, batch, start, **goal):
-        """Function that solves a batch; it returns the system and the solution."""
+    def solve(self, batch, start, **goal):
+        """The batch, the system and the solution."""
         system = self.system
         if system is None or not _same_conditions(self.problem, system.loads, batch):
             self.system = system = self.method.System(self.problem, batch, self.workers)
@@ -105,11 +105,7 @@ class _Team:
         affine = system.energies([energy[load, load] for load in batch])
         loads = system.pack(self.problem.forces(load) for load in batch)
         first = system.pack(start[load] for load in batch) if start else None
-        return partial(_solved, system, batch, loads, Accuracy(affine, **goal), first)
-
-
-def _solved(system, batch, loads, accuracy, first):
-    return batch, system, conjugate_gradients(system, loads, accuracy, first)
+        return batch, system, conjugate_gradients(system, loads, Accuracy(affine, **goal), first)
 
 
 def _solve(problem, method, target, workers, progress, start):
@@ -129,7 +125,7 @@ def _solve(problem, method, target, workers, progress, start):
             team = n % len(teams)
             report = _share(progress, n, count) if team == 0 else partial(_listen, workers.stopped)
             goal = {"tol": tol, "progress": report, "largest": largest, "limit": limit}
-            yield teams[team].task(batches[n], start, **goal)
+            yield partial(teams[team].solve, batches[n], start, **goal)
 
     solutions, entries, iterations, residuals = {}, {}, {}, {}
     largest, error = 0.0, 0.0
@@ -141,7 +137,7 @@ def _solve(problem, method, target, workers, progress, start):
                 iterations[load], residuals[load] = found.iterations[place], found.residuals[place]
                 solutions[load] = system.unpack(found.x, place)
                 residual = system.unpack(found.r, place)
-                entries |= problem.entries(load, solutions, residual)
+                entries |= problem.entries(load, solutions, residual, workers)
                 largest = max(largest, entries[load, load] * problem.volume)
             del found, residual  # before the next ones are made
         progress((numbers[-1] + 1) / count)
