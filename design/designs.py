@@ -1,10 +1,10 @@
 """Verified designs: a dataset as any other, with their latent vectors, predictions and labels.
 
 Beside the groups of every labelled dataset, the file has ``designs`` (latent vector ``z``,
-``round``, ``place`` among those of its round by the search, whether it was ``known``: solved
-before it was predicted, and whether it is on the verified ``front``), ``predictions`` (``K_mean``,
-``K_aleatoric``, ``K_epistemic``, ``K_total``, and so on) and ``verification`` (see
-``design.verification``).
+``round``, ``place`` among those of its round by the search, whether it was ``known``: its label
+corrected the surrogate of its round, and whether it is on the verified ``front``),
+``predictions`` (``K_mean``, ``K_aleatoric``, ``K_epistemic``, ``K_total``, and so on; of known
+designs as if their labels had not been there) and ``verification`` (see ``design.verification``).
 """
 
 import csv
@@ -201,9 +201,9 @@ def verified_designs(chosen, occupancy, settings, workers, progress=None):
 
 def _verify(settings, candidate):
     """Labels and verification of a design."""
-    octant = candidate.octant
-    digest = content_hash(pack(octant), octant.shape, True)
-    labels = label(unfold(octant), digest, settings)
+    cell = unfold(candidate.octant)
+    digest = content_hash(pack(candidate.octant), cell.shape, True)
+    labels = label(cell, digest, settings)
     return labels, verified(settings.material, settings.scatter or 0.01, candidate)
 
 

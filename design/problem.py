@@ -14,7 +14,7 @@ from design.cleaning import Cleaning, Range, clean
 from design.consistency import consistent
 from homog.errors import ParameterError
 from homog.material import Isotropic
-from learn.derived import DERIVED, predictions_of
+from learn.derived import DERIVED, bulk_modulus, spread
 
 DENSITY = "density"
 DENSITY_SCALE = 0.01  # a density off by this counts as much as a property off by its deviation
@@ -148,7 +148,6 @@ class DesignProblem:
                     f"the surrogate does not predict {name!r}; it knows "
                     f"{', '.join(dict.fromkeys(known))}"
                 )
-        self._scale = dict(zip(surrogate.targets, surrogate.scaler.deviation, strict=True))
 
     @property
     def constraints(self):
@@ -182,13 +181,35 @@ class DesignProblem:
         )  # fmt: skip
 
     def predict(self, octants):
-        """Properties of octants that goals and bounds name, and all targets."""
+        """Properties of octants (B, n, n, n): all targets, and what goals and bounds name."""
         octants = np.asarray(octants)
-        names = dict.fromkeys((*self.surrogate.targets, *self.task.names))
-        found = predictions_of(self.surrogate, octants, tuple(names), self.task.samples)
-        if not self.task.samples:  # the plain prediction of the deterministic framework
+        found = self.surrogate.predict_octants(octants, self.task.samples)
+        return self._completed(octants, found)
+
+    def predict_left_out(self, octants, truth):
+        """The same for octants that corrected the surrogate, each as if it had not.
+
+        Parameters
+        ----------
+        octants : (B, n, n, n) bool array
+        truth : (B, targets) array
+            True values of the targets.
+
+        Returns
+        -------
+        dict
+            ``{name: Prediction}``
+        """
+        found = self.surrogate.predict_left_out(octants, truth, self.task.samples)
+        return self._completed(octants, found)
+
+    def _completed(self, octants, found):
+        """Predictions of targets, with those that follow from them and what theory says."""
+        samples, origin = self.task.samples, self.surrogate.origin
+        if "K" in self.task.names and "K" not in found:
+            found = {**found, "K": bulk_modulus(self.surrogate, octants, samples, found)}
+        if not samples:  # the plain prediction of the deterministic framework
             return found
-        origin = self.surrogate.origin
         return consistent(found, octants.mean((1, 2, 3)), Isotropic(origin["E"], origin["nu"]))
 
     def robust(self, name, prediction, maximize):
@@ -225,10 +246,9 @@ class DesignProblem:
         if bound.name == DENSITY:
             return bound.range.excess(density) / DENSITY_SCALE
         prediction = predictions[bound.name]
-        scale = self._scale.get(bound.name) or np.abs(prediction.mean).mean()
         low = bound.range.low - self.robust(bound.name, prediction, True)
         high = self.robust(bound.name, prediction, False) - bound.range.high
-        return np.maximum(np.maximum(low, high), 0.0) / scale
+        return np.maximum(np.maximum(low, high), 0.0) / spread(self.surrogate, bound.name)
 
 
 def nearest_to_feasible(evaluated, constraints):

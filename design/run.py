@@ -37,7 +37,7 @@ from design.problem import DesignProblem, nearest_to_feasible
 from design.search import Search
 from design.verification import Candidate, verified
 from homog.dataset import Dataset, write_dataset
-from homog.errors import DataError, ParameterError, naming
+from homog.errors import DataError, ParameterError
 from homog.files import make_folder, write_atomically
 from homog.labelling import label_dataset, local
 from homog.labels import Settings as LabelSettings
@@ -46,7 +46,7 @@ from homog.packing import packed_octants
 from homog.processes import processes
 from homog.shards import locked
 from homog.units import sampling
-from learn.kriging import Corrected, Kriging, corrected
+from learn.kriging import Corrected, corrected
 from learn.surrogate import Surrogate
 
 CHECKPOINT, CORRECTION = "search.npz", "correction.npz"
@@ -121,7 +121,7 @@ class _Run:
             surrogate = self._surrogate(number, labelled)
             problem = DesignProblem(surrogate, self._task(number))
             found, best = self._search(problem, folder, best)
-            rounds.append(self._verify(problem, found, folder, number, labelled))
+            rounds.append(self._verify(problem, found, folder, number))
             self._report(rounds[-1], number)
         result = Designs.joined([read_designs(path) for path in rounds])
         result = result.ordered(self.plan.task)
@@ -165,8 +165,8 @@ class _Run:
             with Dataset(labelled[-1]) as units:
                 density = np.median(units.volume_fraction)
             samples = self.plan.task.samples
-            corrected(self.surrogate, labelled, density, samples).kriging.save(path)
-        return Corrected(self.surrogate, Kriging.load(path))
+            corrected(self.surrogate, labelled, density, samples).save(path)
+        return Corrected.load(path, self.surrogate)
 
     def _known(self):
         """Labelled units to learn from beside designs: those of the start, and decoded ones.
@@ -223,7 +223,7 @@ class _Run:
         best = search.best()
         return problem.evaluate(best), best
 
-    def _verify(self, problem, found, folder, number, labelled):
+    def _verify(self, problem, found, folder, number):
         """Dataset of the verified designs of a round."""
         path = folder / RESULT
         if path.exists():
@@ -240,20 +240,14 @@ class _Run:
         occupancy = problem.surrogate.decode(chosen.z)
         with self.tell.bar("designs verified", len(chosen.units)) as step:
             designs = verified_designs(chosen, occupancy, self.settings, self.workers, step)
-        known = np.isin(_bits(designs.cells.packed), self._bits_of(labelled))
-        designs.groups["designs"] |= {"round": np.full(len(known), number), "known": known}
+        known = np.zeros(len(designs), bool)
+        if isinstance(problem.surrogate, Corrected):
+            known = problem.surrogate.places(designs.octants) >= 0
         if known.any():
-            _predict_left_out(designs, np.flatnonzero(known), problem.surrogate)
+            _predict_left_out(designs, np.flatnonzero(known), problem)
+        designs.groups["designs"] |= {"round": np.full(len(known), number), "known": known}
         write_designs(path, designs, self.plan.described())
         return path
-
-    def _bits_of(self, labelled):
-        """What identifies all units of some datasets."""
-        found = []
-        for path in labelled:
-            with naming(path), Dataset(path) as units:
-                found.append(_bits(units.packed(slice(None))))
-        return np.concatenate(found) if found else np.empty(0, "S1")
 
     def _report(self, path, number):
         designs = read_designs(path)
@@ -264,18 +258,13 @@ class _Run:
         self.tell.say(f"{text}median error of their predictions: {errors or 'none'}")
 
 
-def _predict_left_out(designs, known, surrogate):
-    """Predict designs that were solved before as if they had not been."""
-    truth = np.column_stack([designs.true(name)[known] for name in surrogate.targets])
-    found = surrogate.predict_left_out(designs.octants[known], truth)
+def _predict_left_out(designs, known, problem):
+    """Predict designs that corrected the surrogate as if they had not."""
+    truth = np.column_stack([designs.true(name)[known] for name in problem.surrogate.targets])
+    found = problem.predict_left_out(designs.octants[known], truth)
     for name, prediction in found.items():
         for part in PARTS:
             designs.groups["predictions"][f"{name}_{part}"][known] = getattr(prediction, part)
-
-
-def _bits(packed):
-    """Rows of bytes as single values that can be compared."""
-    return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
 
 
 def reverified(folder, workers=1, progress=None):

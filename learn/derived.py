@@ -18,28 +18,6 @@ LIMIT = 0.499  # of nu, beyond which the equation divides by nothing
 DERIVED = {"K": ("E", "nu")}
 
 
-def predictions_of(surrogate, octants, names, samples=80):
-    """Properties of octants as they are; targets of the surrogate, or derived from them.
-
-    Parameters
-    ----------
-    surrogate : Surrogate
-    octants : (B, n, n, n) array
-    names : tuple of str
-    samples : int
-        See ``Surrogate.predict_octants``.
-
-    Returns
-    -------
-    dict
-        ``{name: Prediction}``
-    """
-    found = surrogate.predict_octants(octants, samples)
-    if "K" in names and "K" not in found:
-        found |= {"K": bulk_modulus(surrogate, octants, samples, found)}
-    return {name: found[name] for name in names}
-
-
 def bulk_modulus(surrogate, octants, samples, found):
     """Bulk modulus of octants through the predicted E and nu (Eq. 17).
 
@@ -70,11 +48,35 @@ def bulk_modulus(surrogate, octants, samples, found):
     mean, within, scatter = (part[..., places] for part in parts)
     E, nu = np.moveaxis(mean * unit + surrogate.scaler.mean[places], -1, 0)
     K, slopes = _with_slopes(E, nu)
-    slopes = slopes * unit * factor
-    variances = [(slopes**2 * part).sum(-1) for part in (within, scatter / factor**2)]
+    within = within * factor**2
+    if surrogate.framework.scatter is None:  # nothing tells the two apart
+        scatter = within
+    within = np.maximum(within, scatter)  # what scatters in the solid is there at least
+    variances = [((slopes * unit) ** 2 * part).sum(-1) for part in (within, scatter)]
     found = combined(*(torch.from_numpy(part) for part in (K, *variances)))
     parts = (found.mean, found.aleatoric, found.epistemic, found.total)
     return Prediction(*(part.numpy() for part in parts), gaussian_scores(PROBABILITIES))
+
+
+def spread(surrogate, name):
+    """Standard deviation of a property among the units of the training; of K to first order.
+
+    Parameters
+    ----------
+    surrogate : Surrogate or Corrected
+    name : str
+        A target of the surrogate, or derived from them.
+
+    Returns
+    -------
+    float
+    """
+    scaler, targets = surrogate.scaler, surrogate.targets
+    if name in targets:
+        return scaler.deviation[targets.index(name)]
+    places = [targets.index(of) for of in DERIVED[name]]
+    _, slopes = _with_slopes(*scaler.mean[places])
+    return np.linalg.norm(slopes * scaler.deviation[places])
 
 
 def _with_slopes(E, nu):

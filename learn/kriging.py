@@ -19,10 +19,11 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
-from homog.dataset import Dataset
+from homog.dataset import HASH_BYTES, Dataset, content_hash, pack
 from homog.errors import DataError, naming
 from homog.files import UNREADABLE, write_arrays
 from learn.calibration import PROBABILITIES
+from learn.data import check_dataset
 from learn.metrics import gaussian_scores
 from learn.surrogate import Prediction
 
@@ -30,6 +31,7 @@ MOST = 4000  # units: the matrix of their correlations is kept
 JUDGED = 1000  # units that length and noise are found on
 NOISE = (1e-6, 1.0)  # variance of the noise relative to that of the process
 ARRAYS = ("z", "residuals", "length", "noise")
+DAMAGED = (*UNREADABLE, TypeError, IndexError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True)
@@ -98,26 +100,6 @@ class Kriging:
         precision = np.diag(inverse)[:, None]
         return self._weights / precision, np.sqrt(self._variance / precision)
 
-    def save(self, path):
-        """Write it, whole or not at all."""
-        write_arrays(path, {name: getattr(self, name) for name in ARRAYS})
-
-    @classmethod
-    def load(cls, path):
-        """Read what ``save`` wrote; nothing in the file is executed.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                z, residuals, length, noise = (file[name] for name in ARRAYS)
-            return cls(z, residuals, float(length), float(noise))
-        except (*UNREADABLE, np.linalg.LinAlgError) as error:
-            raise DataError(f"{path}: not a correction of a surrogate ({error})") from error
-
 
 def _correlation(z, others, length, noise=0.0):
     found = np.exp(-cdist(z, others) / length)
@@ -144,10 +126,12 @@ class Corrected:
     ----------
     surrogate : Surrogate
     kriging : Kriging
+    hashes : (n, 16) uint8 array
+        Of the octants that the residuals are of, see ``homog.dataset.content_hash``.
     """
 
-    def __init__(self, surrogate, kriging):
-        self.surrogate, self.kriging = surrogate, kriging
+    def __init__(self, surrogate, kriging, hashes):
+        self.surrogate, self.kriging, self.hashes = surrogate, kriging, hashes
         self.targets, self.scaler, self.origin = (
             surrogate.targets, surrogate.scaler, surrogate.origin,
         )  # fmt: skip
@@ -166,27 +150,68 @@ class Corrected:
             for i, name in enumerate(self.targets)
         }
 
-    def predict_left_out(self, octants, truth):
+    def places(self, octants):
+        """Places of octants (B, n, n, n) among those that corrected it, -1 for others, (B,)."""
+        known = {row.tobytes(): place for place, row in enumerate(self.hashes)}
+        return np.array([known.get(row.tobytes(), -1) for row in _hashes(octants)], int)
+
+    def predict_left_out(self, octants, truth, samples=80):
         """Properties of octants that corrected the surrogate, each predicted without itself.
 
         Parameters
         ----------
         octants : (B, n, n, n) bool array
+            All of them have a place.
         truth : (B, targets) array
             Their true values.
+        samples : int
+            See ``Surrogate.predict_octants``.
 
         Returns
         -------
         dict
             ``{name: Prediction}``
         """
-        found = self.surrogate.predict_octants(octants)
-        place = cdist(self.surrogate.encode(octants), self.kriging.z).argmin(axis=1)
-        error, epistemic = (part[place] for part in self.kriging.left_out())
+        found, places = self.surrogate.predict_octants(octants, samples), self.places(octants)
+        error, epistemic = (part[places] for part in self.kriging.left_out())
         return {
             name: _prediction(truth[:, i] - error[:, i], found[name].aleatoric, epistemic[:, i])
             for i, name in enumerate(self.targets)
         }
+
+    def save(self, path):
+        """Write what corrects the surrogate, whole or not at all."""
+        arrays = {name: getattr(self.kriging, name) for name in ARRAYS}
+        write_arrays(path, {**arrays, "hashes": self.hashes})
+
+    @classmethod
+    def load(cls, path, surrogate):
+        """A surrogate with the correction that ``save`` wrote; nothing in the file is executed.
+
+        Raises
+        ------
+        DataError
+            If it is something else, or of another surrogate.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                z, residuals, length, noise, hashes = (file[n] for n in (*ARRAYS, "hashes"))
+            shapes = [(len(hashes), surrogate.architecture.latent), (HASH_BYTES,)]
+            if [z.shape, hashes.shape[1:]] != shapes or residuals.shape != (
+                len(hashes), len(surrogate.targets),
+            ):  # fmt: skip
+                raise ValueError("shapes of another surrogate")
+            kriging = Kriging(z, residuals, float(length), float(noise))
+        except DAMAGED as error:
+            raise DataError(f"{path}: not a correction of the surrogate ({error})") from error
+        return cls(surrogate, kriging, hashes)
+
+
+def _hashes(octants):
+    """Hashes of octants (B, n, n, n), (B, 16)."""
+    shape = tuple(2 * n for n in octants.shape[1:])
+    rows = [content_hash(row, shape, True) for row in pack(octants)]
+    return np.array(rows, np.uint8).reshape(-1, HASH_BYTES)
 
 
 def _prediction(mean, aleatoric, epistemic):
@@ -216,7 +241,7 @@ def corrected(surrogate, paths, density=None, samples=80):
     Raises
     ------
     DataError
-        If labels are of another solid, or there are none.
+        See ``true_values``.
     """
     octants, truth, left = [], [], MOST
     for path in reversed(list(paths)):
@@ -230,18 +255,42 @@ def corrected(surrogate, paths, density=None, samples=80):
     found = surrogate.predict_octants(octants, samples)
     predicted = np.column_stack([found[name].mean for name in surrogate.targets])
     kriging = Kriging.fitted(surrogate.encode(octants), truth[first] - predicted)
-    return Corrected(surrogate, kriging)
+    return Corrected(surrogate, kriging, _hashes(octants))
+
+
+def true_values(surrogate, units):
+    """Labels that can correct a surrogate.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    units : homog.Dataset
+
+    Returns
+    -------
+    (n, targets) array
+        Not finite where labelling failed.
+
+    Raises
+    ------
+    DataError
+        If they lack a target in all units, or are of another solid or of other cells.
+    """
+    check_dataset(units, surrogate.targets, surrogate.architecture.octant)
+    solid = units.labels.attributes
+    if any(solid.get(name) != surrogate.origin[name] for name in ("E", "nu")):
+        raise DataError("labels of another solid than the surrogate's; label it again")
+    truth = np.column_stack([units.labels[name] for name in surrogate.targets])
+    if not np.isfinite(truth).all(axis=1).any():
+        names = ", ".join(surrogate.targets)
+        raise DataError(f"no unit has labels of all of {names}; label other units, or these again")
+    return truth
 
 
 def _labelled(surrogate, path, density, most):
     """Octants and targets of labelled units of a dataset, at most so many."""
     with naming(path), Dataset(path) as units:
-        if not len(units.labels):
-            raise DataError("the units have no labels yet; run homog label first")
-        solid = units.labels.attributes
-        if any(solid[name] != surrogate.origin[name] for name in ("E", "nu")):
-            raise DataError("labels of another solid than the surrogate's; label it again")
-        truth = np.column_stack([units.labels[name] for name in surrogate.targets])
+        truth = true_values(surrogate, units)
         good = np.flatnonzero(np.isfinite(truth).all(axis=1))
         if density is not None:
             away = np.abs(units.volume_fraction[good] - density)

@@ -9,10 +9,11 @@ from design.cleaning import Cleaning, Range
 from design.consistency import consistent
 from design.problem import Bound, DesignProblem, Goal, Task, nearest_to_feasible
 from homog.bounds import hashin_shtrikman_upper
+from homog.dataset import Dataset
 from homog.errors import ParameterError
 from homog.material import Isotropic
 from learn.data import Scaler
-from learn.derived import bulk_modulus
+from learn.derived import bulk_modulus, spread
 from learn.kriging import corrected
 from learn.surrogate import Prediction, Surrogate
 
@@ -118,12 +119,8 @@ def test_k_follows_from_e_and_nu_at_each_sample():
     shape = (3, 1, 40, 2)  # units, hypotheses, samples, targets
     mean, within = 0.3 * rng.standard_normal(shape), rng.uniform(0.5e-4, 1e-4, shape)
     scaler = Scaler(np.array([7e3, 0.2]), np.array([2e3, 0.1]))
-    calibration = SimpleNamespace(factor=np.array([1.5, 2.0]))
-    fake = SimpleNamespace(
-        targets=("E", "nu"), scaler=scaler, calibration=calibration,
-        samples_of_octants=lambda octants, samples: (mean, within, 0.4 * within),
-    )  # fmt: skip
-    found = bulk_modulus(fake, None, 40, {})
+    factor = np.array([1.5, 2.0])
+    found = bulk_modulus(e_and_nu(scaler, factor, (mean, within, 0.4 * within)), None, 40, {})
 
     def modulus(y):
         E, nu = np.moveaxis(scaler.restore(y), -1, 0)
@@ -131,10 +128,48 @@ def test_k_follows_from_e_and_nu_at_each_sample():
 
     assert np.allclose(found.mean, modulus(mean).mean((1, 2)))
     drawn = rng.standard_normal((2000, *shape))
-    stated = modulus(mean + drawn * np.sqrt(within) * calibration.factor)
+    stated = modulus(mean + drawn * np.sqrt(within) * factor)
     assert found.total == pytest.approx(stated.std((0, 2, 3)), rel=0.02)
     solid = modulus(mean + drawn * np.sqrt(0.4 * within)) - modulus(mean)
     assert found.aleatoric == pytest.approx(np.sqrt((solid**2).mean((0, 2, 3))), rel=0.02)
+
+
+def e_and_nu(scaler, factor, samples, scatter=True):
+    """A surrogate of E and nu that finds such samples, with scatter of the solid or without."""
+    return SimpleNamespace(
+        targets=("E", "nu"), scaler=scaler, calibration=SimpleNamespace(factor=factor),
+        framework=SimpleNamespace(scatter=scatter or None), samples_of_octants=lambda *_: samples,
+    )  # fmt: skip
+
+
+def test_a_factor_below_one_does_not_take_the_scatter_of_the_solid_away():
+    """Samples that agree: all that is left of the deviation of K is the scatter."""
+    mean, within = np.zeros((1, 1, 8, 2)), np.full((1, 1, 8, 2), 1e-4)
+    scaler, factor = Scaler(np.array([7e3, 0.2]), np.array([2e3, 0.1])), np.full(2, 0.7)
+    found = bulk_modulus(e_and_nu(scaler, factor, (mean, within, within)), None, 8, {})
+    slopes = np.array([1 / 1.8, 2 * 7e3 / (3 * 0.6**2)])
+    scatter = np.linalg.norm(slopes * scaler.deviation * 1e-2)
+    assert found.aleatoric == pytest.approx([scatter])
+    assert found.epistemic == pytest.approx([0.0], abs=1e-6)
+    assert found.total == pytest.approx([scatter])
+    alone = e_and_nu(scaler, factor, (mean, within, within), scatter=False)
+    assert bulk_modulus(alone, None, 8, {}).aleatoric == pytest.approx([0.7 * scatter])
+
+
+def test_the_spread_of_k_is_that_of_its_e_and_nu_to_first_order():
+    rng = np.random.default_rng(0)
+    scaler = Scaler(np.array([7e3, 0.2]), np.array([70.0, 0.002]))
+    fake = SimpleNamespace(targets=("E", "nu"), scaler=scaler)
+    E, nu = scaler.restore(rng.standard_normal((10**5, 2))).T
+    assert spread(fake, "K") == pytest.approx(np.std(E / (3 * (1 - 2 * nu))), rel=0.02)
+    assert spread(fake, "nu") == 0.002
+
+
+def test_what_a_design_lacks_of_a_bound_does_not_depend_on_the_others(surrogate, z):
+    problem = DesignProblem(surrogate, task(bounds=(Bound("K", Range(low=1e6)),)))
+    together = problem.evaluate(z).G[:, 2]
+    alone = [problem.evaluate(z[n : n + 1]).G[0, 2] for n in range(len(z))]
+    assert together == pytest.approx(alone, rel=1e-4)
 
 
 def test_k_of_a_corrected_surrogate_follows_from_its_e_and_nu(surrogate, z, labelled):
@@ -143,6 +178,22 @@ def test_k_of_a_corrected_surrogate_follows_from_its_e_and_nu(surrogate, z, labe
     E, nu, K = (found.predictions[name] for name in ("E", "nu", "K"))
     upper, _ = hashin_shtrikman_upper(found.octants.mean((1, 2, 3)), SOLID.K, SOLID.G)
     assert np.allclose(K.mean, np.minimum(E.mean / (3 * (1 - 2 * nu.mean)), upper))
+
+
+def test_designs_that_are_left_out_are_judged_like_all_others(surrogate, labelled):
+    """Their K follows from E and nu, lies below its bound, and their samples are the task's."""
+    made = corrected(surrogate, [labelled], samples=8)
+    with Dataset(labelled) as units:
+        octants = units.octants[:40]
+        truth = np.column_stack([units.labels[name] for name in surrogate.targets])[:40]
+    truth[:, 0] *= 2  # too stiff for theory
+    found = DesignProblem(made, task(Goal("K"))).predict_left_out(octants, truth)
+    plain = made.predict_left_out(octants, truth, samples=8)
+    upper, _ = hashin_shtrikman_upper(octants.mean((1, 2, 3)), SOLID.K, SOLID.G)
+    K = plain["E"].mean / (3 * (1 - 2 * plain["nu"].mean))
+    assert np.any(K > upper)
+    assert np.allclose(found["K"].mean, np.minimum(K, upper))
+    assert np.array_equal(found["E"].aleatoric, plain["E"].aleatoric)
 
 
 @pytest.mark.parametrize(

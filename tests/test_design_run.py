@@ -13,13 +13,14 @@ from design.designs import read_designs
 from design.output import differences, histories, optimum, sweep_table, table, write_output
 from design.plan import Plan, clear, read_plan
 from design.problem import Bound, Goal, Task
-from design.run import design, reverified
+from design.run import design, label_settings, reverified
 from design.search import Settings
 from homog.dataset import Dataset
 from homog.errors import DataError, ParameterError
 from homog.homogenization import homogenize
 from homog.material import Isotropic
 from homog.units.family import unfold
+from learn.surrogate import Surrogate
 
 ROUNDS = 2
 
@@ -77,6 +78,17 @@ def test_designs_are_what_finite_elements_say(done):
         result = homogenize(unfold(octant), solid, tol=1e-5)
         assert designs.true("E")[n] == pytest.approx(result.E, rel=1e-3)
         assert designs.true("nu")[n] == pytest.approx(result.nu, abs=1e-3)
+
+
+def test_scattered_labels_are_at_the_solid_that_the_hash_of_a_design_draws(done, model):
+    """As for every dataset: labelling the designs again gives the same."""
+    folder, designs, _ = done
+    settings = label_settings(Surrogate.load(model))
+    with Dataset(folder / "designs.h5") as units:
+        solids = [settings.solid_of(digest) for digest in units.column("hash")]
+        assert units.scattered["E_solid"].tolist() == [solid.E for solid in solids]
+    result = homogenize(unfold(designs.octants[0]), solids[0], tol=1e-5)
+    assert designs.groups["scattered"]["E"][0] == pytest.approx(result.E, rel=1e-3)
 
 
 def test_designs_meet_what_was_asked(done):

@@ -22,9 +22,15 @@ def drawn():
     return z, factor @ rng.standard_normal((400, 2)) * DEVIATION
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def surrogate(model):
     return Surrogate.load(model)
+
+
+@pytest.fixture(scope="module")
+def made(surrogate, labelled):
+    """The surrogate, corrected by all labelled units."""
+    return corrected(surrogate, [labelled], samples=8)
 
 
 def test_residuals_are_met_where_units_are_labelled(drawn):
@@ -79,25 +85,47 @@ def test_deviations_hold_on_units_that_were_left_out(drawn):
     assert 0.85 < scores.std() < 1.15
 
 
-def test_it_comes_back_from_a_file_as_it_was(drawn, tmp_path):
-    kriging = Kriging(*drawn, LENGTH, 1e-6)
-    kriging.save(tmp_path / "correction.npz")
-    again = Kriging.load(tmp_path / "correction.npz")
-    for first, second in zip(
-        kriging.predict(drawn[0][:3]), again.predict(drawn[0][:3]), strict=True
-    ):
+def test_it_comes_back_from_a_file_as_it_was(made, surrogate, labelled, tmp_path):
+    made.save(tmp_path / "correction.npz")
+    again = Corrected.load(tmp_path / "correction.npz", surrogate)
+    with Dataset(labelled) as units:
+        octants = units.octants[:5]
+    assert np.array_equal(again.places(octants), made.places(octants))
+    found = (of.predict_octants(octants, 8)["E"] for of in (made, again))
+    for first, second in zip(*(vars(part).values() for part in found), strict=True):
         assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 damaged"])
-def test_a_file_of_something_else_is_refused(content, tmp_path):
+def test_a_file_of_something_else_is_refused(content, surrogate, tmp_path):
     (tmp_path / "file.npz").write_bytes(content)
     with pytest.raises(DataError, match="not a correction"):
-        Kriging.load(tmp_path / "file.npz")
+        Corrected.load(tmp_path / "file.npz", surrogate)
 
 
-def test_a_corrected_surrogate_is_right_on_the_units_that_corrected_it(surrogate, labelled):
-    made = corrected(surrogate, [labelled], samples=8)
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("z", lambda z: z[:, :2]),
+        ("z", lambda z: z[:-1]),
+        ("residuals", lambda r: r[:, :1]),
+        ("residuals", lambda r: r * np.nan),
+        ("length", lambda length: -length),
+        ("hashes", lambda h: h[:, :8]),
+        ("hashes", lambda h: np.zeros(())),
+    ],
+)
+def test_a_correction_of_another_surrogate_is_refused(made, surrogate, tmp_path, name, change):
+    path = tmp_path / "correction.npz"
+    made.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **arrays | {name: change(arrays[name])})
+    with pytest.raises(DataError, match="not a correction"):
+        Corrected.load(path, surrogate)
+
+
+def test_a_corrected_surrogate_is_right_on_the_units_that_corrected_it(made, surrogate, labelled):
     with Dataset(labelled) as units:
         octants, truth = units.octants[:], {k: units.labels[k] for k in surrogate.targets}
     before, after = (s.predict_octants(octants, 8) for s in (surrogate, made))
@@ -110,23 +138,35 @@ def test_a_corrected_surrogate_is_right_on_the_units_that_corrected_it(surrogate
         assert np.allclose(after[name].total, hypotenuse)
 
 
-def test_units_that_corrected_it_are_predicted_without_themselves(surrogate, labelled, tmp_path):
-    """As by a surrogate that was corrected by all others."""
-    made = corrected(surrogate, [labelled])
+def test_units_that_corrected_it_are_predicted_without_themselves(made, surrogate, labelled):
+    """As by a surrogate that was corrected by all others, with as many samples."""
     with Dataset(labelled) as units:
-        octants = units.octants[:]
-        truth = np.column_stack([units.labels[name] for name in surrogate.targets])
-    found = made.predict_left_out(octants[5:6], truth[5:6])
-    place = int(np.argmin(cdist(surrogate.encode(octants[5:6]), made.kriging.z)))
-    others = np.arange(len(made.kriging.z)) != place
+        octants = units.octants[5:6]
+        truth = np.column_stack([units.labels[name] for name in surrogate.targets])[5:6]
+    found = made.predict_left_out(octants, truth, samples=8)
+    others = np.arange(len(made.kriging.z)) != made.places(octants)[0]
     of = made.kriging
-    alone = Corrected(
-        surrogate, Kriging(of.z[others], of.residuals[others], of.length, of.noise)
-    ).predict_octants(octants[5:6])
+    rest = Kriging(of.z[others], of.residuals[others], of.length, of.noise)
+    alone = Corrected(surrogate, rest, made.hashes[others]).predict_octants(octants, samples=8)
     for name in surrogate.targets:
         assert found[name].mean == pytest.approx(alone[name].mean, rel=1e-4)
         assert found[name].epistemic == pytest.approx(alone[name].epistemic, rel=0.1)
         assert found[name].aleatoric == pytest.approx(alone[name].aleatoric)
+
+
+def test_it_knows_the_units_that_corrected_it_and_no_others(surrogate, labelled, monkeypatch):
+    """Of many units some are left out: they are not known, although they have labels."""
+    monkeypatch.setattr("learn.kriging.MOST", 50)
+    with Dataset(labelled) as units:
+        octants, density = units.octants[:], units.volume_fraction
+    made = corrected(surrogate, [labelled], density=0.3, samples=8)
+    places = made.places(octants)
+    near = np.argsort(np.abs(density - 0.3), kind="stable")[:50]
+    assert set(np.flatnonzero(places >= 0)) == set(near)
+    assert set(places[near]) == set(range(len(made.kriging.z)))  # twins share a place
+    some = near[:9]
+    encoded = surrogate.encode(octants[some])
+    assert np.allclose(made.kriging.z[places[some]], encoded, atol=1e-5)
 
 
 def test_it_improves_on_units_that_did_not(surrogate, tmp_path):
@@ -153,3 +193,28 @@ def test_labels_of_another_solid_and_units_without_any_are_refused(surrogate, tm
     path = toys.write_labelled(tmp_path / "none.h5", change=dict.clear)
     with pytest.raises(DataError, match="no labels yet"):
         corrected(surrogate, [path])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda labels: labels.pop("nu"), "no label 'nu'"),
+        (lambda labels: labels.update(nu=np.full(120, np.nan)), "no unit has labels of all of E"),
+    ],
+)
+def test_labels_that_lack_a_property_are_refused(surrogate, tmp_path, change, message):
+    path = toys.write_labelled(tmp_path / "l.h5", change=lambda groups: change(groups["labels"][1]))
+    with pytest.raises(DataError, match=rf"l\.h5: {message}"):
+        corrected(surrogate, [path])
+
+
+def test_units_whose_labelling_failed_are_left_out(surrogate, tmp_path):
+    def fail(groups):
+        groups["labels"][1]["nu"][::2] = np.nan
+
+    path = toys.write_labelled(tmp_path / "half.h5", change=fail)
+    made = corrected(surrogate, [path])
+    with Dataset(path) as units:
+        places = made.places(units.octants[:])
+    assert np.all(places[1::2] >= 0)
+    assert len(made.kriging.z) <= toys.COUNT // 2
