@@ -30,6 +30,7 @@ from homog.terminal import (
     tol_option,
 )
 from homog.topopt_commands import TOPOPT_COMMANDS
+from homog.view_commands import VIEW_COMMANDS
 
 SOLVE_EXAMPLES = """\b
 Examples:
@@ -170,7 +171,14 @@ def doctor():
     show(environment_table())
 
 
-for _command in (*COMMANDS, *FILE_COMMANDS, *LEARN_COMMANDS, *DESIGN_COMMANDS, *TOPOPT_COMMANDS):
+for _command in (
+    *COMMANDS,
+    *VIEW_COMMANDS,
+    *FILE_COMMANDS,
+    *LEARN_COMMANDS,
+    *DESIGN_COMMANDS,
+    *TOPOPT_COMMANDS,
+):
     cli.add_command(_command)
 
 

@@ -1,4 +1,4 @@
-"""Commands for datasets of unit cells: generate, pack, extract, check, info, view, label."""
+"""Commands for datasets of unit cells: generate, pack, extract, check, info, label."""
 
 import os
 import sys
@@ -171,47 +171,6 @@ def info(dataset, properties, E, nu, seed, workers):
             show("\n" + properties_summary(part, found))
 
 
-@click.command(epilog="\b\nExample:\n  homog view units.h5 --sample 48 -o gallery.png\n")
-@click.argument("dataset", type=PATH)
-@click.option("--sample", type=click.IntRange(min=1), help="Random units.  [default: 24]")
-@click.option("--index", type=int, multiple=True, help="Unit to show; may be repeated.")
-@click.option("--properties", is_flag=True, help="Plot the labels against the volume fraction.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@OUTPUT
-@FORCE
-def view(dataset, sample, index, properties, seed, output, force):
-    """Draw units of a dataset side by side as shaded surfaces, or their properties (.png)."""
-    from homog.dataset import Dataset
-    from homog.files import check_output
-
-    check_ending(output, ".png")
-    check_output(output, force)
-    drawing = _drawing()
-    with naming(dataset), Dataset(dataset) as units:
-        if properties:
-            drawing.save_figure(drawing.property_plots(units), output)
-            show(f"{output}: properties of {len(units)} units")
-            return
-        if index:
-            chosen = [unit_at(units, place) for place in index]
-        else:
-            chosen = list(units.sampled(sample or 24, seed))
-    with counter("drawn", len(chosen)) as progress:
-        drawing.save_figure(drawing.gallery(chosen, progress=progress), output)
-    show(f"{output}: units {' '.join(str(unit.index) for unit in chosen)}")
-
-
-def _drawing():
-    """The module that draws, whose libraries are an extra."""
-    try:
-        from homog import view as drawing
-    except ImportError as error:
-        raise ParameterError(
-            f"pictures need {error.name}; pip install 'homog-toolkit[view]'"
-        ) from error
-    return drawing
-
-
 LABEL_EXAMPLES = """\b
 Examples:
   homog label units.h5 -o labelled.h5 --E 70e3 --nu 0.33 --scatter 0.01 --seed 2 --workers 2
@@ -285,4 +244,4 @@ def _engine(dask, scheduler, workers):
     return labelling.local(workers)
 
 
-COMMANDS = (generate, pack, extract, check, info, view, label)
+COMMANDS = (generate, pack, extract, check, info, label)

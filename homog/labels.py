@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from homog import __version__
-from homog.errors import HomogError, ParameterError
+from homog.errors import DataError, HomogError, ParameterError
 from homog.homogenization import homogenize
 from homog.material import Isotropic
 from homog.properties import COMPONENTS, nearest_cubic
@@ -220,6 +220,41 @@ def label(voxels, digest, settings):
         row = empty_row(settings, FAILED, "not enough memory")
     row["effort"]["seconds"] = time.perf_counter() - start
     return row
+
+
+def stored_stiffness(dataset, index):
+    """C of a unit at the nominal solid, from its label.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    index : int
+
+    Returns
+    -------
+    (6, 6) array
+        In the unit of the solid's E.
+
+    Raises
+    ------
+    ParameterError
+        If the dataset has no labels.
+    DataError
+        If the unit could not be labelled.
+    """
+    labels = dataset.select(np.array([index])).labels
+    if not len(labels):
+        raise ParameterError("no labels to take C from; give --E and --nu, or run homog label")
+    if labels["status"][0] != DONE:
+        raise DataError(f"unit {index} has no label: {labels['message'][0].decode()}")
+    C = np.zeros((6, 6))
+    if "C" in labels:
+        C[UPPER] = labels["C"][0]
+        return C + np.triu(C, 1).T
+    C11, C12, C44 = (labels[name][0] for name in STIFFNESS)
+    C[:3, :3] = C12
+    C[np.diag_indices(6)] = [C11] * 3 + [C44] * 3
+    return C
 
 
 def _nominal(result, settings):

@@ -1,6 +1,7 @@
 """Pictures of unit cells: shaded surfaces and galleries of them. Needs the extra ``view``."""
 
 from io import BytesIO
+from pathlib import Path
 
 import matplotlib
 
@@ -11,12 +12,9 @@ import numpy as np
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
-from skimage.measure import marching_cubes
 
-from homog.bounds import hashin_shtrikman_upper
-from homog.errors import DataError
 from homog.files import write_atomically
-from homog.material import Isotropic
+from homog.surfaces import smooth_surface
 
 COLOURS = {  # by source
     "templates": "#5b9bd5",
@@ -24,80 +22,67 @@ COLOURS = {  # by source
     "isosurfaces": "#f0b84c",
     "files": "#a48ad4",
 }
+PICTURES = (".png", ".svg", ".pdf")
+TEXTS = {"svg.fonttype": "none", "svg.hashsalt": "homog", "pdf.fonttype": 42}
+NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same figure, the same file
+MAP = "viridis"  # even in lightness, and told apart by the colour-blind
+GREY, DARK = "#666666", "#222222"  # of texts
+FILLED = 0.46  # how much of the axes a unit fills
 BLUR = 0.7  # voxels: thin walls vanish with more
-KEY_LIGHT = np.array([0.30, -0.62, 0.72])  # unit vectors from the surface to the lamps
-FILL_LIGHT = np.array([0.95, 0.10, 0.30])
-ELEVATION, AZIMUTH = 24, -58  # degrees, where the viewer stands
+ANGLE = (-58, 24)  # azimuth and elevation in degrees, where the viewer stands
+KEY_LIGHT = np.array([0.05, -0.50, 0.86])  # unit vectors from the surface to the lamps,
+FILL_LIGHT = np.array([0.60, 0.10, 0.20])  # which move with the viewer; these belong to ANGLE
 
 
-def surface(voxels, blur=1.2, refinement=2):
-    """Smooth closed surface of the solid of one cell.
-
-    Parameters
-    ----------
-    voxels : (nx, ny, nz) bool array
-        True = solid, periodic.
-    blur : float
-        Standard deviation of the smoothing, in voxels. Walls thinner than
-        about twice that vanish.
-    refinement : int
-        Sampling points per voxel along each axis.
-
-    Returns
-    -------
-    vertices : (n, 3) array
-        In voxels; the cell spans [0, nx] x [0, ny] x [0, nz].
-    faces : (m, 3) int array
-        Vertices of each triangle, counter-clockwise from outside.
-    """
-    field = _smooth(voxels, blur, refinement)
-    level = np.quantile(field, 1 - voxels.mean())  # keeps the density, blur alone would not
-    closed = np.pad(field, 1, constant_values=-1e3)  # so far below that the caps are flat
-    vertices, faces, _, _ = marching_cubes(closed, level, gradient_direction="ascent")
-    vertices = (vertices - 1) / refinement
-    area = np.linalg.norm(_normals(vertices[faces]), axis=1) / 2
-    return vertices, faces[area > 1e-3]  # the direction of slivers is noise, they would be specks
-
-
-def _normals(corners):
-    """Outward normals of triangles, twice as long as their area."""
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-
-
-def _smooth(voxels, blur, refinement):
-    """Periodic blur, sampled from cell face to cell face."""
-    margin = 8  # beyond the reach of blur and interpolation
-    wrapped = np.pad(voxels.astype(float), margin, mode="wrap")
-    blurred = gaussian_filter(wrapped, blur, mode="nearest", truncate=3)
-    steps = [np.arange(n * refinement + 1) / refinement - 0.5 + margin for n in voxels.shape]
-    return map_coordinates(blurred, np.meshgrid(*steps, indexing="ij"), order=3)
-
-
-def shade(vertices, faces, voxels, colour):
+def shade(mesh, voxels, colour, angle=ANGLE, contrast=1.0):
     """Colour of each triangle: two lamps, a highlight, and dim hollows.
 
     Parameters
     ----------
-    vertices, faces : arrays
-        From ``surface``.
+    mesh : (vertices, faces)
+        Of ``smooth_surface`` or ``voxel_surface``.
     voxels : (nx, ny, nz) bool array
-        The unit that the surface belongs to.
-    colour : matplotlib colour
+        What the surface belongs to.
+    colour : matplotlib colour or (m, 3) array
+        Of the body, or of each triangle.
+    angle : (azimuth, elevation)
+        Of the viewer, in degrees; the lamps move along.
+    contrast : float
+        Of light and shade; with 0 the colours stay as they are.
 
     Returns
     -------
     (m, 3) array
         Red, green and blue in [0, 1].
     """
-    corners = vertices[faces]
-    normals = _normals(corners)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    key, fill = (np.clip(normals @ lamp, 0, None) for lamp in (KEY_LIGHT, FILL_LIGHT))
+    corners, normals = corners_and_normals(mesh)
+    turned = frame(angle).T @ frame(ANGLE)
+    key, fill = (np.clip(normals @ turned @ lamp, 0, None) for lamp in (KEY_LIGHT, FILL_LIGHT))
     openness = _openness(corners.mean(axis=1) + 2 * normals, voxels)
-    body = (0.44 + 0.52 * key + 0.24 * fill) * openness
-    highlight = 0.15 * key**8 * openness
-    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    body = 1 + contrast * ((0.44 + 0.52 * key + 0.24 * fill) * openness - 1)
+    highlight = contrast * 0.15 * key**8 * openness
+    rgb = matplotlib.colors.to_rgb(colour) if isinstance(colour, str) else colour
     return np.clip(body[:, None] * rgb + highlight[:, None], 0, 1)
+
+
+def corners_and_normals(mesh):
+    """Corners (m, 3, 3) of the triangles of a mesh and their outward normals (m, 3)."""
+    vertices, faces = mesh
+    corners = vertices[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return corners, normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def frame(angle):
+    """Directions to the right, upwards and towards the viewer as rows of a (3, 3) matrix."""
+    a, e = np.radians(angle)
+    return np.array(
+        [
+            [-np.sin(a), np.cos(a), 0],
+            [-np.cos(a) * np.sin(e), -np.sin(a) * np.sin(e), np.cos(e)],
+            [np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)],
+        ]
+    )
 
 
 def _openness(points, voxels):
@@ -109,7 +94,7 @@ def _openness(points, voxels):
 
 
 def draw_unit(axes, voxels, colour, blur=1.2, refinement=2):
-    """Draw the surface of a unit into 3-D axes.
+    """Draw the smooth surface of a unit into 3-D axes.
 
     Parameters
     ----------
@@ -118,21 +103,58 @@ def draw_unit(axes, voxels, colour, blur=1.2, refinement=2):
         True = solid.
     colour : matplotlib colour
     blur, refinement
-        See ``surface``.
+        See ``smooth_surface``.
     """
     if voxels.any():
-        vertices, faces = surface(voxels, blur, refinement)
-        colours = shade(vertices, faces, voxels, colour)
-        triangles = vertices[faces]
-        # edges in the colour of the face hide the seams between triangles
-        axes.add_collection3d(
-            Poly3DCollection(triangles, facecolors=colours, edgecolors=colours, linewidths=0.3)
-        )
-    nx, ny, nz = voxels.shape
+        mesh = without_slivers(smooth_surface(voxels, 1, blur, refinement))
+        draw_mesh(axes, mesh, shade(mesh, voxels, colour))
+    stand(axes, voxels.shape)
+
+
+def without_slivers(mesh):
+    """The mesh but for triangles so narrow that their direction is noise: they would be specks."""
+    vertices, faces = mesh
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    twice_area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    return vertices, faces[twice_area > 2e-3]
+
+
+def draw_mesh(axes, mesh, colours, angle=ANGLE):
+    """Draw the triangles of a closed mesh that face the viewer, as an image in vector formats."""
+    corners, normals = corners_and_normals(mesh)
+    seen = normals @ frame(angle)[2] > -0.15  # the viewer is near: some turn away a little
+    colours = colours[seen]
+    # edges in the colour of the face hide the seams between triangles
+    body = Poly3DCollection(corners[seen], facecolors=colours, edgecolors=colours, linewidths=0.3)
+    body.set_rasterized(True)
+    axes.add_collection3d(body)
+
+
+def _extent(shape, angle):
+    """Half the larger side of the picture of a box whose diagonal is 1."""
+    halves = np.array(shape) / np.linalg.norm(shape) / 2
+    return (np.abs(frame(angle)[:2]) @ halves).max()
+
+
+def stand(axes, shape, angle=ANGLE):
+    """Equal axes, which are not drawn, around a block of voxels that is seen from an angle."""
+    nx, ny, nz = shape
     axes.set(xlim=(0, nx), ylim=(0, ny), zlim=(0, nz))
-    axes.set_box_aspect(voxels.shape, zoom=1.12)
+    axes.set_box_aspect(shape, zoom=FILLED / _extent(shape, angle))
     axes.set_proj_type("persp", focal_length=1.6)
-    axes.view_init(ELEVATION, AZIMUTH)
+    axes.view_init(elev=angle[1], azim=angle[0])
+    axes.set_axis_off()
+
+
+def draw_directions(figure, angle=ANGLE):
+    """Draw arrows along x, y and z, as they are seen, into the lower left corner of a figure."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0.1 / width, 0.3 / height, 0.8 / width, 0.8 / height))
+    for name, (right, up, _) in zip("xyz", frame(angle).T, strict=True):
+        arrow = {"arrowstyle": "-|>", "color": GREY, "lw": 1}
+        axes.annotate("", (right, up), (0, 0), arrowprops=arrow)
+        axes.text(1.35 * right, 1.35 * up, name, ha="center", va="center", fontsize=9, color=DARK)
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
     axes.set_axis_off()
 
 
@@ -195,58 +217,25 @@ def tiles(cells, captions, columns=8, refinement=1, progress=None):
     return figure
 
 
-def property_plots(dataset):
-    """E, nu, K and G against the volume fraction by source, K and G with their upper bound.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        With labels.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    DataError
-        If there are no labels.
-    """
-    labels = dataset.labels
-    if not len(labels):
-        raise DataError("no labels to plot; run homog label first")
-    figure, plots = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    fraction, source = dataset.volume_fraction, dataset.source
-    solid = Isotropic(float(labels.attributes["E"]), float(labels.attributes["nu"]))
-    line = np.linspace(0, fraction.max(), 100)
-    bounds = dict(zip(("K", "G"), hashin_shtrikman_upper(line, solid.K, solid.G), strict=True))
-    for axes, name in zip(plots.ravel(), ("E", "nu", "K", "G"), strict=True):
-        scale = 1.0 if name == "nu" else solid.E
-        for of in dict.fromkeys(source):
-            mine = source == of
-            colour, values = COLOURS.get(of, "#888888"), labels[name][mine] / scale
-            axes.scatter(fraction[mine], values, s=3, alpha=0.4, lw=0, color=colour, label=of)
-        if name in bounds:
-            axes.plot(line, bounds[name] / scale, "k-", lw=1, label="Hashin-Shtrikman")
-        axes.set(
-            xlabel="volume fraction", ylabel=name if name == "nu" else f"{name} / E of the solid"
-        )
-        axes.grid(alpha=0.3)
-    plots[0, 0].legend(markerscale=4)
-    plots[1, 0].legend(markerscale=4)
-    return figure
-
-
 def save_figure(figure, path):
-    """Write a figure as a PNG of 100 pixels per inch, drawn finer so that edges are smooth.
+    """Write a figure as PNG, SVG or PDF, by the ending of the path.
+
+    A PNG has 100 pixels per inch, drawn finer so that edges are smooth. Texts stay texts in the
+    others.
 
     Raises
     ------
     OSError
         If writing fails; an old file is then still there.
     """
-    drawn, small = BytesIO(), BytesIO()
-    figure.savefig(drawn, format="png", dpi=200)
+    drawn, kind = BytesIO(), Path(path).suffix.lower()[1:]
+    if kind in ("svg", "pdf"):
+        with matplotlib.rc_context(TEXTS):
+            figure.savefig(drawn, format=kind, dpi=200, metadata=NO_DATE[kind])
+    else:
+        figure.savefig(drawn, format="png", dpi=200)
+        image = Image.open(drawn).convert("RGB").reduce(2)
+        drawn = BytesIO()
+        image.save(drawn, format="png", optimize=True)
     plt.close(figure)
-    Image.open(drawn).convert("RGB").reduce(2).save(small, format="png", optimize=True)
-    write_atomically(path, small.getbuffer())
+    write_atomically(path, drawn.getbuffer())

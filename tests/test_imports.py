@@ -8,6 +8,7 @@ from conftest import ROOT
 
 LOWER = {"homog": set(), "learn": {"homog"}, "design": {"homog", "learn"}}
 COMMANDS = "_commands.py"  # import what is above them when a command runs
+PICTURES = {"view.py", "portrait.py", "sections.py", "field_colours.py", "plots.py"}  # of homog
 HEAVY = {"torch", "lightning_fabric", "safetensors", "matplotlib", "pymoo"}
 
 
@@ -42,12 +43,12 @@ def test_packages_import_only_those_below(package):
 
 
 def test_nothing_of_homog_needs_what_is_an_extra():
-    """But for pictures, which are a module of their own."""
+    """But for pictures, which are modules of their own."""
     for path in modules("homog"):
         loaded = imported(ast.walk(tree(path)))
         if path.name.endswith(COMMANDS):
             loaded = imported(tree(path).body)
-        allowed = {"matplotlib"} if path.name == "view.py" else set()
+        allowed = {"matplotlib"} if path.name in PICTURES else set()
         assert not loaded & HEAVY - allowed - (
             {"torch"} if path.name == "environment.py" else set()
         ), path

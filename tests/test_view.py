@@ -13,12 +13,7 @@ from PIL import Image
 
 from homog import view
 from homog.dataset import Dataset
-
-
-def volume(vertices, faces):
-    """Enclosed by a closed surface (divergence theorem); negative if it is inside out."""
-    a, b, c = np.moveaxis(vertices[faces], 1, 0)
-    return np.einsum("ij,ij->", a, np.cross(b, c)) / 6
+from homog.surfaces import enclosed_volume, smooth_surface
 
 
 def ball(n=16, radius=0.3):
@@ -28,8 +23,8 @@ def ball(n=16, radius=0.3):
 
 def test_a_surface_encloses_the_solid_and_points_outwards():
     voxels = ball()
-    vertices, faces = view.surface(voxels)
-    assert volume(vertices, faces) == pytest.approx(voxels.sum(), rel=0.1)
+    vertices, faces = smooth_surface(voxels, blur=1.2)
+    assert enclosed_volume(vertices, faces) == pytest.approx(voxels.sum(), rel=0.1)
     distance = np.linalg.norm(vertices - 8, axis=1)
     np.testing.assert_allclose(distance, 0.3 * 16, atol=0.5)
 
@@ -37,16 +32,16 @@ def test_a_surface_encloses_the_solid_and_points_outwards():
 def test_a_solid_at_the_faces_of_the_cell_is_closed_there():
     voxels = np.zeros((8, 8, 8), dtype=bool)
     voxels[:, 2:6, 2:6] = True
-    vertices, faces = view.surface(voxels, blur=0.5)
-    assert volume(vertices, faces) == pytest.approx(voxels.sum(), rel=0.05)
+    vertices, faces = smooth_surface(voxels, blur=0.5)
+    assert enclosed_volume(vertices, faces) == pytest.approx(voxels.sum(), rel=0.05)
     assert vertices[:, 0].min() == pytest.approx(0, abs=0.05)
     assert vertices[:, 0].max() == pytest.approx(8, abs=0.05)
 
 
 def test_shades_are_colours_and_light_comes_from_above():
     voxels = ball()
-    vertices, faces = view.surface(voxels)
-    colours = view.shade(vertices, faces, voxels, "#5b9bd5")
+    vertices, faces = view.without_slivers(smooth_surface(voxels, blur=1.2))
+    colours = view.shade((vertices, faces), voxels, "#5b9bd5")
     assert colours.shape == (len(faces), 3)
     assert colours.min() >= 0
     assert colours.max() <= 1

@@ -1,0 +1,97 @@
+"""Pictures of one unit, or a block of it, plain or coloured by a field. Needs ``view``."""
+
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from homog.field_colours import colours_of, draw_bar
+from homog.formats import check_free
+from homog.surfaces import smooth_surface, voxel_surface
+from homog.view import (
+    ANGLE,
+    BLUR,
+    GREY,
+    corners_and_normals,
+    draw_directions,
+    draw_mesh,
+    shade,
+    stand,
+    without_slivers,
+)
+
+FINE = 64**3  # voxels of a block up to which its surface is sampled twice a voxel
+MEMORY = 2500  # bytes taken for each triangle drawn, measured
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a unit is shown: cells along each axis, steps of the voxels or a smooth surface, angle.
+
+    ``angle`` is (azimuth, elevation) of the viewer in degrees.
+    """
+
+    tile: tuple = (1, 1, 1)
+    stepped: bool = False
+    angle: tuple = ANGLE
+
+
+def portrait(voxels, colour, caption, look=Look(), field=None):
+    """A unit, or a block of it, as a shaded surface with a caption.
+
+    Parameters
+    ----------
+    voxels : (nx, ny, nz) bool array
+        Some of it solid.
+    colour : matplotlib colour
+        Of the solid, without a field.
+    caption : str
+    look : Look
+    field : VoxelField, optional
+        Colours the surface, with a bar beside it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    block = np.tile(voxels, look.tile)
+    mesh = block_surface(voxels, look)
+    figure, axes = _stage(look.angle, field)
+    stand(axes, block.shape, look.angle)
+    if field is None:
+        colours = shade(mesh, block, colour, look.angle)
+    else:
+        values = surface_values(mesh, field, look)
+        colours = shade(mesh, block, colours_of(values, field), look.angle, contrast=0.5)
+        draw_bar(figure, (0.2, 0.15, 0.6, 0.02), field)
+    draw_mesh(axes, mesh, colours, look.angle)
+    figure.text(0.5, 0.025, caption, ha="center", fontsize=9, color=GREY)
+    return figure
+
+
+def block_surface(voxels, look):
+    """Surface of a block of cells, (vertices, faces)."""
+    block = voxels.size * np.prod(look.tile)
+    squares = sum(np.count_nonzero(voxels != np.roll(voxels, 1, axis)) for axis in range(3))
+    refinement = 2 if block <= FINE else 1
+    triangles = 2 * squares * np.prod(look.tile) * (1 if look.stepped else refinement**2)
+    check_free(MEMORY * triangles, "the picture of its surface needs", "use fewer tiles")
+    if look.stepped:
+        return voxel_surface(voxels, look.tile)
+    return without_slivers(smooth_surface(voxels, look.tile, BLUR, refinement))
+
+
+def surface_values(mesh, field, look):
+    """Value of a field for each triangle: of its voxel, or interpolated between solid ones."""
+    corners, normals = corners_and_normals(mesh)
+    within = corners.mean(axis=1) - normals / 2
+    return field.inside(within) if look.stepped else field.near(within)
+
+
+def _stage(angle, field):
+    """Figure with 3-D axes for a unit, and the directions x, y, z in a corner."""
+    height = 6.2 if field is None else 7.0
+    figure = plt.figure(figsize=(6.4, height), facecolor="white")
+    axes = figure.add_axes((0.02, 1 - 5.8 / height, 0.96, 5.8 / height), projection="3d")
+    draw_directions(figure, angle)
+    return figure, axes
