@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 
 from homog.field_colours import colours_of, draw_bar
 from homog.formats import check_free
+from homog.rendering import rendered
 from homog.surfaces import smooth_surface, voxel_surface
 from homog.view import (
     ANGLE,
@@ -15,6 +17,7 @@ from homog.view import (
     corners_and_normals,
     draw_directions,
     draw_mesh,
+    frame,
     shade,
     stand,
     without_slivers,
@@ -28,12 +31,13 @@ MEMORY = 2500  # bytes taken for each triangle drawn, measured
 class Look:
     """How a unit is shown: cells along each axis, steps of the voxels or a smooth surface, angle.
 
-    ``angle`` is (azimuth, elevation) of the viewer in degrees.
+    ``angle`` is (azimuth, elevation) of the viewer in degrees, ``renderer`` matplotlib or pyvista.
     """
 
     tile: tuple = (1, 1, 1)
     stepped: bool = False
     angle: tuple = ANGLE
+    renderer: str = "matplotlib"
 
 
 def portrait(voxels, colour, caption, look=Look(), field=None):
@@ -56,15 +60,21 @@ def portrait(voxels, colour, caption, look=Look(), field=None):
     """
     block = np.tile(voxels, look.tile)
     mesh = block_surface(voxels, look)
-    figure, axes = _stage(look.angle, field)
-    stand(axes, block.shape, look.angle)
+    figure, place = _stage(field)
     if field is None:
-        colours = shade(mesh, block, colour, look.angle)
+        plain, contrast = np.tile(to_rgb(colour), (len(mesh[1]), 1)), 1.0
     else:
-        values = surface_values(mesh, field, look)
-        colours = shade(mesh, block, colours_of(values, field), look.angle, contrast=0.5)
+        plain, contrast = colours_of(surface_values(mesh, field, look), field), 0.5
         draw_bar(figure, (0.2, 0.15, 0.6, 0.02), field)
-    draw_mesh(axes, mesh, colours, look.angle)
+    if look.renderer == "pyvista":
+        axes = figure.add_axes(place)
+        axes.imshow(rendered(mesh, plain, block.shape, frame(look.angle), contrast))
+        axes.set_axis_off()
+    else:
+        axes = figure.add_axes(place, projection="3d")
+        stand(axes, block.shape, look.angle)
+        draw_mesh(axes, mesh, shade(mesh, block, plain, look.angle, contrast), look.angle)
+    draw_directions(figure, look.angle)
     figure.text(0.5, 0.025, caption, ha="center", fontsize=9, color=GREY)
     return figure
 
@@ -82,16 +92,14 @@ def block_surface(voxels, look):
 
 
 def surface_values(mesh, field, look):
-    """Value of a field for each triangle: of its voxel, or interpolated between solid ones."""
+    """Value of a field for each triangle: of its voxel, or smoothed as the surface is."""
     corners, normals = corners_and_normals(mesh)
     within = corners.mean(axis=1) - normals / 2
     return field.inside(within) if look.stepped else field.near(within)
 
 
-def _stage(angle, field):
-    """Figure with 3-D axes for a unit, and the directions x, y, z in a corner."""
+def _stage(field):
+    """Figure for a unit, and where in it the unit stands."""
     height = 6.2 if field is None else 7.0
     figure = plt.figure(figsize=(6.4, height), facecolor="white")
-    axes = figure.add_axes((0.02, 1 - 5.8 / height, 0.96, 5.8 / height), projection="3d")
-    draw_directions(figure, angle)
-    return figure, axes
+    return figure, (0.3 / 6.4, 1 - 5.8 / height, 5.8 / 6.4, 5.8 / height)

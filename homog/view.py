@@ -231,7 +231,7 @@ def save_figure(figure, path):
     drawn, kind = BytesIO(), Path(path).suffix.lower()[1:]
     if kind in ("svg", "pdf"):
         with matplotlib.rc_context(TEXTS):
-            figure.savefig(drawn, format=kind, dpi=200, metadata=NO_DATE[kind])
+            figure.savefig(drawn, format=kind, dpi=150, metadata=NO_DATE[kind])
     else:
         figure.savefig(drawn, format="png", dpi=200)
         image = Image.open(drawn).convert("RGB").reduce(2)

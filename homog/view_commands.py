@@ -114,7 +114,7 @@ def _slices(context, parameter, text):
     type=click.Choice(["matplotlib", "pyvista"]),
     default="matplotlib",
     show_default=True,
-    help="pyvista has shadows.",
+    help="pyvista has softer light; needs the extra pyvista.",
 )
 @click.option("--slices", callback=_slices, metavar="N|mid", help="N layers, or one of each axis.")
 @click.option(
@@ -216,7 +216,7 @@ class _Subject:
 
     @property
     def caption(self):
-        box = " × ".join(map(str, self.voxels.shape))  # noqa: RUF001
+        box = " x ".join(map(str, self.voxels.shape))
         return f"{self.name}: {box} voxels, density {self.voxels.mean():.3f}"
 
 
@@ -298,7 +298,7 @@ def _surface(file, options):
     subject = _subject(file, options)
     field = _field(subject.voxels, options)
     caption, text = _said(subject.caption, field, options)
-    look = Look(options["tile"], options["voxels"], options["angle"])
+    look = Look(options["tile"], options["voxels"], options["angle"], options["renderer"])
     return portrait(subject.voxels, subject.colour, caption, look, field), text
 
 

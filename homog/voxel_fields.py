@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from homog.homogenization import homogenize
 from homog.vtkhdf import cell_fields
@@ -13,6 +13,7 @@ STRAINS = {  # mean strains of size 1; of the volume: its relative change
     "volume": np.array([1, 1, 1, 0, 0, 0]) / 3,
 }
 QUANTITIES = {"energy": "strain energy density", "mises": "von Mises stress"}
+SMOOTHING = 1.0  # voxels, standard deviation
 ROBUST = 99  # percentile of the solid that a scale of colours ends at
 
 
@@ -45,8 +46,15 @@ class VoxelField:
         return self.values[tuple(places.T)]
 
     def near(self, points):
-        """Linear interpolation from solid voxels alone, for points (n, 3) in or next to them."""
-        filled = self.values[_nearest(self.solid)]
+        """Smoothed value at points (n, 3) in or next to the solid.
+
+        A Gaussian average over solid voxels alone, then linear interpolation: what the steps of
+        the voxels do to single ones goes, as it does from a smooth surface.
+        """
+        weight = gaussian_filter(self.solid.astype(float), SMOOTHING, mode="wrap")
+        values = gaussian_filter(self.values * self.solid, SMOOTHING, mode="wrap")
+        nearest = _nearest(self.solid)
+        filled = values[nearest] / weight[nearest]
         return map_coordinates(filled, points.T - 0.5, order=1, mode="grid-wrap")
 
 
