@@ -17,6 +17,7 @@ from homog.design_commands import DESIGN_COMMANDS
 from homog.errors import HomogError, ParameterError
 from homog.file_commands import FILE_COMMANDS, read_cell
 from homog.learn_commands import LEARN_COMMANDS
+from homog.report_commands import REPORT_COMMANDS
 from homog.terminal import (
     FORCE,
     PATH,
@@ -178,6 +179,7 @@ for _command in (
     *LEARN_COMMANDS,
     *DESIGN_COMMANDS,
     *TOPOPT_COMMANDS,
+    *REPORT_COMMANDS,
 ):
     cli.add_command(_command)
 

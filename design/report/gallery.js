@@ -1,0 +1,135 @@
+// The table of all units, with a small picture of each.
+
+const SMALL = 52; // pixels of a picture
+
+class Gallery {
+  // host: element to fill; pick: called with the id of a unit
+  constructor(host, units, goals, pick) {
+    this.units = units;
+    this.pick = pick;
+    this.kind = "all";
+    this.order = null;
+    this.columns = columnsOf(units, goals);
+    this.body = element("tbody");
+    this.rows = units.map((unit, id) => this.row(unit, id));
+    host.append(this.filters(), element("div", { class: "scroll tall" },
+      element("table", { class: "units" }, this.head(), this.body)));
+    this.arrange();
+  }
+
+  choose(id) {
+    this.rows.forEach((row, n) => row.toggleAttribute("data-picked", n === id));
+  }
+
+  filters() {
+    const kinds = { all: "all", front: "front", design: "all designs", start: "start", rival: "rivals" };
+    const made = element("p", { class: "filters", role: "group", "aria-label": "Which units" });
+    for (const [kind, text] of Object.entries(kinds)) {
+      const count = this.units.filter((unit) => isOf(unit, kind)).length;
+      if (!count) continue;
+      const button = element("button", { type: "button", "aria-pressed": String(kind === this.kind) },
+        `${text} ${count}`);
+      button.onclick = () => {
+        this.kind = kind;
+        for (const other of made.children) other.setAttribute("aria-pressed", String(other === button));
+        this.arrange();
+      };
+      made.append(button);
+    }
+    return made;
+  }
+
+  head() {
+    const cells = this.columns.map((column) => {
+      const button = element("button", { type: "button" }, column.label);
+      const cell = element("th", { scope: "col", class: column.look }, button);
+      button.onclick = () => this.sort(column, cell);
+      return cell;
+    });
+    return element("thead", {}, element("tr", {}, element("th", { "aria-label": "picture" }), ...cells));
+  }
+
+  // By a column, the greatest first; another click turns the order.
+  sort(column, cell) {
+    const turned = this.order?.column === column ? -this.order.sign : -1;
+    for (const other of cell.parentNode.children) other.removeAttribute("aria-sort");
+    cell.setAttribute("aria-sort", turned < 0 ? "descending" : "ascending");
+    this.order = { column, sign: turned };
+    this.arrange();
+  }
+
+  row(unit, id) {
+    const canvas = element("canvas", { width: 2 * SMALL, height: 2 * SMALL, "aria-hidden": "true" });
+    const cells = this.columns.map((column, n) => {
+      if (n) return element("td", { class: column.look }, column.text(unit));
+      const button = element("button", { type: "button", class: "name" }, unit.name);
+      return element("th", { scope: "row" }, button);
+    });
+    const row = element("tr", { "data-id": id }, element("td", {}, canvas), ...cells);
+    row.onclick = () => this.pick(id);
+    return row;
+  }
+
+  arrange() {
+    const ids = [...this.units.keys()].filter((id) => isOf(this.units[id], this.kind));
+    if (this.order) {
+      const { column, sign } = this.order, last = -sign * Infinity;
+      const value = (id) => column.value(this.units[id]) ?? last;
+      ids.sort((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) || a - b);
+    }
+    this.body.replaceChildren(...ids.map((id) => this.rows[id]));
+  }
+
+  // Draw the pictures of the rows that come into view, when there is time for it.
+  drawPictures(colours) {
+    const canvas = element("canvas");
+    const viewer = new Viewer(canvas);
+    viewer.colours = colours;
+    const draw = (row) => {
+      const unit = this.units[row.dataset.id], target = row.querySelector("canvas");
+      viewer.show(new Octant(unit.octant, unit.edge));
+      viewer.drawAt(SMALL, SMALL, 4);
+      target.getContext("2d").drawImage(canvas, 0, 0, target.width, target.height);
+    };
+    this.waiting = [];
+    const work = () => {
+      const row = this.waiting.shift();
+      if (!row) return;
+      draw(row);
+      requestIdleCallback(work);
+    };
+    const seen = new IntersectionObserver((entries) => {
+      const rows = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+      rows.forEach((row) => seen.unobserve(row));
+      if (!this.waiting.length) requestIdleCallback(work);
+      this.waiting.push(...rows);
+    }, { rootMargin: "200px" });
+    this.rows.forEach((row) => seen.observe(row));
+  }
+}
+
+function isOf(unit, kind) {
+  return kind === "all" || unit.kind === kind || (kind === "front" && Boolean(unit.front));
+}
+
+function columnsOf(units, goals) {
+  const of = (name, look = "number") => ({
+    label: nameOf(name), look, value: (unit) => unit.values[name],
+    text: (unit) => readable(unit.values[name]),
+  });
+  const first = goals.find((goal) => goal.name !== "density")?.name ?? "K";
+  const drift = (unit) => unit.fine?.[first] && unit.fine[first] / unit.values[first] - 1;
+  return [
+    { label: "unit", look: "", value: (unit) => unit.name, text: (unit) => unit.name },
+    { label: "round", look: "number", value: (unit) => unit.round, text: (unit) => String(unit.round ?? "–") },
+    { label: "front", look: "", value: (unit) => Number(Boolean(unit.front)), text: (unit) => (unit.front ? "●" : "") },
+    ...["density", "E", "nu", "K", "G", "K_ratio"].map((name) => of(name)),
+    { label: `${nameOf(first)} predicted`, look: "number", value: (unit) => errorOf(unit, first),
+      text: (unit) => percent(errorOf(unit, first)) },
+    { label: `${nameOf(first)} at 2×`, look: "number", value: drift, text: (unit) => percent(drift(unit)) },
+    { label: "void", look: "", value: (unit) => Number(unit.open_cell), text: (unit) => (unit.open_cell ? "open" : "closed") },
+    { label: "feature", look: "number", value: (unit) => unit.feature, text: (unit) => readable(unit.feature) },
+    { label: "to note", look: "note", value: (unit) => unit.problems.length,
+      text: (unit) => unit.problems.map(({ text }) => text).join("; ") },
+  ];
+}
