@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from homog.cell import carries_mirrored, is_open_mirrored, permutes, pieces
+from homog.cell import is_open_mirrored, pieces
 from homog.errors import ParameterError
 from homog.thickness import opened, smallest_feature
 from learn.octants import SOLID
@@ -50,7 +50,7 @@ class Cleaning:
     min_feature : int
         Smallest feature allowed, in voxels: what is thinner is removed.
     enclosed : {"keep", "fill"}
-        What becomes of void that no face of the cell leads to.
+        What becomes of void that is closed off on all sides.
     open_cell : bool
         Whether the void shall connect all faces of the cell.
 
@@ -66,7 +66,7 @@ class Cleaning:
     open_cell: bool = False
 
     def __post_init__(self):
-        if not (0 <= self.density.low and self.density.high <= 1):
+        if not all(0 <= end <= 1 or np.isinf(end) for end in (self.density.low, self.density.high)):
             raise ParameterError(f"densities lie between 0 and 1, got {self.density}")
         if self.min_feature < 1:
             raise ParameterError(f"min_feature must be at least 1, got {self.min_feature}")
@@ -80,10 +80,9 @@ class Cleaning:
 class CleanUnit:
     """A unit as it is delivered.
 
-    ``octant`` (n, n, n) bool, its ``density``, the ``level`` at which the occupancy was cut, the
-    share of its solid that does not belong to the part that carries load (``loose``: 0, unless
-    nothing spans the cell, or parts of equal size do), ``smallest_feature`` in voxels (0 where
-    nobody asked), and whether its void is open.
+    ``octant`` (n, n, n) bool, its ``density``, the ``level`` at which the occupancy was cut,
+    ``loose`` (0 where one part is all of the solid and carries load, 1 where no part does),
+    ``smallest_feature`` in voxels (0 where nobody asked), and whether its void is open.
     """
 
     octant: np.ndarray
@@ -154,39 +153,25 @@ def _level(levels, densities, wanted):
 
 
 def _cleaned(solid, cleaning):
-    """What of a solid is delivered, and the share of it that is loose."""
+    """What of a solid is delivered, and 1 if that carries no load, else 0."""
     if cleaning.enclosed == "fill":
-        solid = ~_reached(~solid)
+        labels, through = _leading_through(~solid)
+        solid = ~np.isin(labels, through)
     if cleaning.min_feature > 1:
         solid = opened(solid, cleaning.min_feature, mirrored=True)
-    if not solid.any():
+    labels, through = _leading_through(solid)
+    if not len(through):  # left as it is
         return solid, 1.0
-    connected, spanning = carries_mirrored(solid)
-    if connected and spanning:
-        return solid, 0.0
-    return _carrying(solid)
+    sizes = np.bincount(labels.ravel())
+    return labels == through[np.argmax(sizes[through])], 0.0
 
 
-def _carrying(solid):
-    """The largest piece that spans the octant, and the share of the solid that is loose then."""
-    labels, count = pieces(solid)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    faces = [np.take(labels, end, axis) for axis in range(3) for end in (0, -1)]
-    spanning = set.intersection(*(set(np.unique(face)) for face in faces)) - {0}
-    if not spanning:  # nothing carries: left as it is, so that a search sees how far it is from it
-        return solid, 1.0
-    largest = max(spanning, key=lambda n: (sizes[n], -n))
-    kept = labels == largest
-    if permutes(kept):
-        return kept, 0.0
-    return solid, 1 - sizes[largest] / sizes[1:].sum()  # pieces that pass through each other
+def _leading_through(octant):
+    """Labels of the pieces of an octant, and those of pieces that lead from cell to cell.
 
-
-def _reached(void):
-    """Void that some face of the octant's cell leads to: not enclosed in it.
-
-    Faces of the octant at the middle of the cell are mirrors, not ways out.
+    What touches both ends of one axis does so along all: on its way it meets the planes where two
+    coordinates are equal, and what meets them is its own image when these two are exchanged.
     """
-    labels, _ = pieces(void)
-    outside = np.unique(np.concatenate([np.take(labels, 0, axis).ravel() for axis in range(3)]))
-    return np.isin(labels, outside[outside > 0])
+    labels, _ = pieces(octant)
+    found = np.intersect1d(labels[0], labels[-1])
+    return labels, found[found > 0]
