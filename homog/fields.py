@@ -30,6 +30,14 @@ class Fields:
         self._E = E
         self.shape = shape
 
+    def resisted(self, strain):
+        """A mean strain without the components that nothing in the cell resists, (6,) array.
+
+        Where the solid does not connect the cell along an axis, it moves along with strains of
+        that axis as a whole, whatever ``displacement`` says.
+        """
+        return np.where(self._problem.carried, _numbers(strain, (6,), "strain"), 0.0)
+
     def solutions_for(self, problem):
         """Displacements for a cell problem to start from, or None if it has another shape.
 

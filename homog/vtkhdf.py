@@ -51,8 +51,8 @@ def cell_fields(result, voxels, strain):
     """Displacement, strain, stress and energy of a cell under a mean strain.
 
     Fields of a voxel are averages over it: for the strain, its value in the centre. In void the
-    strain is that of the nodes around, the rest is 0; parts that float free have no stress. The
-    averages of strain and stress over the cell are the mean strain and ``C @ strain``, that of the
+    strain is that of the nodes around, the rest is 0; parts that float free have no stress, and
+    components of the strain that nothing resists cause none. The averages of strain and stress over the cell are the mean strain and ``C @ strain``, that of the
     energy density is half of ``strain @ C @ strain``; stress to the first order of the error of
     the displacement only, whose square is the error of C.
 
@@ -73,12 +73,12 @@ def cell_fields(result, voxels, strain):
     """
     carrying = load_path(voxels).solid
     displacement = result.fields.displacement(strain)
-    strains = _strain(displacement)
-    stress = np.einsum("ij,jxyz->ixyz", result.material.stiffness, strains) * carrying
+    resisted = _strain(result.fields.displacement(result.fields.resisted(strain)))
+    stress = np.einsum("ij,jxyz->ixyz", result.material.stiffness, resisted) * carrying
     twice = result.fields.energy_derivative(np.outer(strain, strain)) * voxels.size
     return {
         "displacement": displacement,
-        "strain": strains,
+        "strain": _strain(displacement),
         "stress": stress,
         "energy": twice / 2 * carrying,
         "solid": voxels,

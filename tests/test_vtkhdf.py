@@ -94,6 +94,17 @@ def test_a_cell_that_was_solved_on_an_octant_has_the_same_averages():
     np.testing.assert_allclose(mean, result.C @ STRAIN, atol=1e-8 * np.abs(result.C).max())
 
 
+def test_a_strain_that_nothing_resists_causes_no_stress():
+    """A plate normal to z: the rest of the strain stresses it as if that were not there."""
+    voxels = np.zeros((4, 6, 8), dtype=bool)
+    voxels[:, :, [6, 7, 0]] = True
+    result = solved(voxels)
+    fields = vtkhdf.cell_fields(result, voxels, STRAIN)
+    mean = fields["stress"].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(mean, result.C @ STRAIN, atol=1e-8 * result.C.max())
+    assert not vtkhdf.cell_fields(result, voxels, np.eye(6)[2])["stress"].any()
+
+
 @pytest.mark.parametrize(
     "text", ["", "1", "1,0,0,0,0", "1,0,0,0,0,0,0", "a,0,0,0,0,0", "nan,0,0,0,0,0", "0,0,0,0,0,0"]
 )
