@@ -1,7 +1,7 @@
 // A chart in SVG: points with error bars and lines over two linear axes. A click picks the nearest
 // point, the arrow keys go through them, a dragged frame magnifies, a double click shows all.
 
-const MARGIN = { left: 62, right: 14, top: 12, bottom: 44 };
+const MARGIN = { left: 68, right: 14, top: 12, bottom: 44 };
 const SHAPES = { // of points, about the origin
   circle: (r) => `M${r},0A${r},${r} 0 1 1 ${-r},0A${r},${r} 0 1 1 ${r},0`,
   square: (r) => `M${-r},${-r}H${r}V${r}H${-r}Z`,
@@ -155,7 +155,7 @@ class Chart {
   }
 
   drawLegend() {
-    const keys = this.plot.series.filter(({ name, points }) => name && points.length);
+    const keys = this.plot.series.filter(({ points }) => points.some((p) => Number.isFinite(p.x) && Number.isFinite(p.y)));
     this.legend.replaceChildren(...keys.map(({ name, look, shape, line, size }) => {
       const drawn = line
         ? element("polyline", { points: "0,6 16,6" })

@@ -14,7 +14,6 @@ from design.plan import (
     read_description,
     read_plan,
 )
-from design.problem import DENSITY
 from design.report import provenance, reliability
 from design.report.units import designs_shown, number, rival_shown, start_shown, table
 from homog.dataset import Dataset

@@ -51,11 +51,11 @@ class Details {
   properties(unit) {
     const edge = unit.edge;
     const heads = ["", "predicted", "aleatoric", "epistemic", "total", `FE ${edge}³`, "± solid",
-      "error", `FE ${2 * edge}³`, ""];
+      "off", `FE ${2 * edge}³`, ""];
     const titles = { aleatoric: "Deviation because the solid scatters, predicted",
       epistemic: "Deviation because the surrogate does not know better",
       "± solid": "True deviation under scatter of the solid, from sampled solids",
-      error: "Of the prediction, relative to finite elements" };
+      off: "The prediction, relative to finite elements" };
     const head = heads.map((text) => element("th", { scope: "col", title: titles[text] }, text));
     const rows = ROWS.map((name) => {
       const { mean, aleatoric, epistemic, total } = unit.predicted?.[name] ?? {};

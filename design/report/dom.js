@@ -23,10 +23,16 @@ function readable(value, digits = 4) {
   const size = Math.abs(value);
   if (size >= 1e7 || (size && size < 1e-4)) return value.toExponential(digits - 2);
   return value.toLocaleString("en-US", size >= 1000
-    ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits });
+    ? { maximumFractionDigits: 0 }
+    : { minimumSignificantDigits: size ? digits : 1, maximumSignificantDigits: digits });
+}
+
+// A number that somebody gave, as it was given.
+function given(value) {
+  return value === null || value === undefined ? "–" : value.toLocaleString("en-US", { maximumFractionDigits: 6 });
 }
 
 function percent(share, digits = 1) {
   if (share === null || share === undefined || !Number.isFinite(share)) return "–";
-  return `${(100 * share).toFixed(digits)} %`;
+  return `${(100 * share).toFixed(digits).replace(/^-(0\.?0*)$/, "$1")} %`;
 }

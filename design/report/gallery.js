@@ -6,6 +6,7 @@ class Gallery {
   // host: element to fill; pick: called with the id of a unit
   constructor(host, units, goals, pick) {
     this.units = units;
+    this.best = bestOfEachKind(units, goals);
     this.pick = pick;
     this.kind = "all";
     this.order = null;
@@ -22,10 +23,11 @@ class Gallery {
   }
 
   filters() {
-    const kinds = { all: "all", front: "front", design: "all designs", start: "start", rival: "rivals" };
+    const kinds = { all: "all", front: "front", best: "best of each kind", design: "designs",
+      start: "start", rival: "rivals" };
     const made = element("p", { class: "filters", role: "group", "aria-label": "Which units" });
     for (const [kind, text] of Object.entries(kinds)) {
-      const count = this.units.filter((unit) => isOf(unit, kind)).length;
+      const count = this.units.filter((unit) => this.isOf(unit, kind)).length;
       if (!count) continue;
       const button = element("button", { type: "button", "aria-pressed": String(kind === this.kind) },
         `${text} ${count}`);
@@ -71,13 +73,19 @@ class Gallery {
   }
 
   arrange() {
-    const ids = [...this.units.keys()].filter((id) => isOf(this.units[id], this.kind));
+    const ids = [...this.units.keys()].filter((id) => this.isOf(this.units[id], this.kind));
     if (this.order) {
       const { column, sign } = this.order, last = -sign * Infinity;
       const value = (id) => column.value(this.units[id]) ?? last;
       ids.sort((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) || a - b);
     }
     this.body.replaceChildren(...ids.map((id) => this.rows[id]));
+  }
+
+  isOf(unit, kind) {
+    if (kind === "front") return Boolean(unit.front);
+    if (kind === "best") return this.best.has(unit);
+    return kind === "all" || unit.kind === kind;
   }
 
   // Draw the pictures of the rows that come into view, when there is time for it.
@@ -108,8 +116,19 @@ class Gallery {
   }
 }
 
-function isOf(unit, kind) {
-  return kind === "all" || unit.kind === kind || (kind === "front" && Boolean(unit.front));
+// Of designs, units of the start and rivals the best in each goal.
+function bestOfEachKind(units, goals) {
+  const found = new Set();
+  for (const kind of new Set(units.map((unit) => unit.kind))) {
+    for (const { name, maximize } of goals) {
+      const mine = units.filter((unit) => unit.kind === kind && unit.front !== false
+        && Number.isFinite(unit.values[name]));
+      const sign = maximize ? -1 : 1;
+      mine.sort((a, b) => sign * (a.values[name] - b.values[name]));
+      if (mine.length) found.add(mine[0]);
+    }
+  }
+  return found;
 }
 
 function columnsOf(units, goals) {
@@ -122,13 +141,13 @@ function columnsOf(units, goals) {
   return [
     { label: "unit", look: "", value: (unit) => unit.name, text: (unit) => unit.name },
     { label: "round", look: "number", value: (unit) => unit.round, text: (unit) => String(unit.round ?? "–") },
-    { label: "front", look: "", value: (unit) => Number(Boolean(unit.front)), text: (unit) => (unit.front ? "●" : "") },
+    { label: "front", look: "text", value: (unit) => Number(Boolean(unit.front)), text: (unit) => (unit.front ? "●" : "") },
     ...["density", "E", "nu", "K", "G", "K_ratio"].map((name) => of(name)),
-    { label: `${nameOf(first)} predicted`, look: "number", value: (unit) => errorOf(unit, first),
+    { label: `${nameOf(first)} off`, look: "number", value: (unit) => errorOf(unit, first),
       text: (unit) => percent(errorOf(unit, first)) },
     { label: `${nameOf(first)} at 2×`, look: "number", value: drift, text: (unit) => percent(drift(unit)) },
-    { label: "void", look: "", value: (unit) => Number(unit.open_cell), text: (unit) => (unit.open_cell ? "open" : "closed") },
-    { label: "feature", look: "number", value: (unit) => unit.feature, text: (unit) => readable(unit.feature) },
+    { label: "void", look: "text", value: (unit) => Number(unit.open_cell), text: (unit) => (unit.open_cell ? "open" : "closed") },
+    { label: "feature", look: "number", value: (unit) => unit.feature, text: (unit) => given(unit.feature) },
     { label: "to note", look: "note", value: (unit) => unit.problems.length,
       text: (unit) => unit.problems.map(({ text }) => text).join("; ") },
   ];

@@ -5,16 +5,17 @@ const { units, task } = report;
 const axes = quantities(task.goals);
 
 function headline() {
-  const goals = task.goals.map(({ name, maximize }, n) =>
-    `${maximize ? (n ? "maximize" : "Maximize") : (n ? "minimize" : "Minimize")} ${nameOf(name)}`);
+  const named = (maximize) => task.goals.filter((goal) => goal.maximize === maximize)
+    .map(({ name }) => nameOf(name)).join(" and ");
+  const goals = [named(true) && `Maximize ${named(true)}`, named(false) && `Minimize ${named(false)}`];
   const limits = [task.density === ":" ? null : `density ${task.density}`,
     ...task.bounds, task.min_feature > 1 ? `features from ${task.min_feature} voxels` : null,
     task.open_cell ? "void open to all faces" : null,
-    task.samples ? `risk λ = ${readable(task.risk)}` : "means alone, without risk"];
+    task.samples ? `risk λ = ${given(task.risk)}` : "means alone, without risk"];
   const { E, nu, scatter } = report.solid;
-  byId("goals").textContent = goals.join(" and ");
+  byId("goals").textContent = goals.filter(Boolean).join(", ");
   byId("limits").textContent = limits.filter(Boolean).join(" · ");
-  byId("solid").textContent = `Solid: E = ${readable(E)}, ν = ${readable(nu)}, `
+  byId("solid").textContent = `Solid: E = ${given(E)}, ν = ${given(nu)}, `
     + `scatter ${percent(scatter)}; moduli in the unit of that E`;
 }
 
@@ -176,8 +177,8 @@ function provenance() {
   const { commands, files, versions } = report.provenance;
   byId("commands").textContent = commands.join("\n");
   const rows = { ...files, ...versions };
-  byId("versions").append(...Object.entries(rows).flatMap(([name, text]) =>
-    [element("dt", {}, name), element("dd", {}, text)]));
+  byId("versions").append(...Object.entries(rows).map(([name, text]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, text))));
   byId("all").onclick = () => download("designs.csv", new Blob([report.tables.design], { type: "text/csv" }));
 }
 
@@ -192,8 +193,10 @@ function begin() {
   const details = new Details(byId("details"), report);
   const choose = (id) => {
     const unit = units[id];
-    stage?.show(new Octant(unit.octant, unit.edge));
+    const octant = new Octant(unit.octant, unit.edge);
+    stage?.show(octant);
     byId("chosen").textContent = unit.name;
+    byId("corner").hidden = !octant.opensFromTheMiddle;
     details.show(unit);
     [front, gallery, ...others].forEach((part) => part.choose(id));
   };
@@ -206,12 +209,11 @@ function begin() {
   roundsTable();
   provenance();
   choose(0);
+  let dark = matchMedia("(prefers-color-scheme: dark)").matches;
   byId("theme").onclick = () => {
-    const root = document.documentElement, dark = getComputedStyle(root).colorScheme !== "dark"
-      && (getComputedStyle(root).colorScheme === "light" || !matchMedia("(prefers-color-scheme: dark)").matches);
-    root.style.colorScheme = dark ? "dark" : "light";
-    stage?.paint();
-    stage?.viewer.draw();
+    dark = !dark;
+    document.documentElement.style.colorScheme = dark ? "dark" : "light";
+    stage?.change(() => stage.paint());
   };
   if (stage) requestIdleCallback(() => gallery.drawPictures(stage.viewer.colours));
 }

@@ -23,8 +23,7 @@ class Stage {
   }
 
   show(octant) {
-    this.viewer.show(octant);
-    this.viewer.draw();
+    this.change(() => this.viewer.show(octant));
   }
 
   // Take the colours of the page.

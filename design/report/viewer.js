@@ -18,13 +18,14 @@ uniform sampler3D field;  // smooth occupancy, and samples to the nearest one th
 uniform float level;      // solid is where the occupancy is at least this
 uniform float voxel;      // its edge; lengths are in edges of the cell
 uniform float tiles;
+uniform float corner;     // of what is shown, in the cell: 0, or 0.5 for its middle
 uniform vec2 lens;        // tangents of half the angles of view
 uniform mat3 turn;        // from the viewer to the cell: right, up, back
 uniform float away;       // of the viewer, from the middle of the block
 uniform vec4 plane;       // normal, and how far along it there is something to see
 uniform vec3 body, cut;   // colours
 
-vec2 at(vec3 p) { return texture(field, 2.0 * p.zyx).rg; }
+vec2 at(vec3 p) { return texture(field, 2.0 * (p.zyx + corner)).rg; }
 
 vec3 outwards(vec3 p) {
   vec2 h = vec2(0.8 * voxel, 0);
@@ -56,7 +57,8 @@ void main() {
   float t = max(max(enter.x, enter.y), enter.z), end = min(min(leave.x, leave.y), leave.z);
   vec3 face = -sign(ray) * vec3(equal(enter, vec3(t)));
   float slope = dot(plane.xyz, ray), hit = (plane.w - dot(plane.xyz, eye)) / slope;
-  if (slope < 0.0 && hit > t) { t = hit; face = plane.xyz; }
+  bool sectioned = slope < 0.0 && hit > t;
+  if (sectioned) { t = hit; face = plane.xyz; }
   if (slope > 0.0) end = min(end, hit);
   colour = vec4(0);
   if (t >= end) return;
@@ -64,9 +66,9 @@ void main() {
   float open = 1.0;
   if (at(eye + (t + 0.01 * voxel) * ray).r >= level) {
     normal = normalize(face);
-    base = cut;
+    base = sectioned ? cut : body;
   } else {
-    float before = t;
+    float before = t, stride = 0.5 * voxel / max(max(abs(ray.x), abs(ray.y)), abs(ray.z));
     for (int k = 0; k < 600 && t < end; k++) {
       vec2 found = at(eye + t * ray);
       if (found.r >= level) {
@@ -79,7 +81,7 @@ void main() {
         break;
       }
       before = t;
-      t += max(0.3 * voxel, (found.g - 2.0) * 0.5 * voxel);
+      t += max(0.3 * voxel, (found.g - 2.0) * stride);
     }
     if (normal == vec3(0)) return;
   }
@@ -100,7 +102,7 @@ class Viewer {
     this.tiles = 1;
     this.section = { normal: [1, 0, 0], share: 1 };
     this.colours = { body: [0.5, 0.5, 0.5], cut: [0.8, 0.3, 0.1] };
-    this.nanoseconds = 400; // of a pixel, corrected by each frame
+    this.nanoseconds = 2000; // that a pixel takes, as the last frame told
     Object.assign(this, START);
     this.gl.useProgram(this.program);
     this.gl.bindTexture(this.gl.TEXTURE_3D, this.gl.createTexture());
@@ -115,6 +117,7 @@ class Viewer {
     gl.texImage3D(gl.TEXTURE_3D, 0, gl.RG16F, n, n, n, 0, gl.RG, gl.FLOAT, field.texels());
     this.field = field;
     this.voxel = 1 / octant.edge;
+    this.corner = octant.opensFromTheMiddle ? 0.5 : 0;
   }
 
   turn(right, up) {
@@ -148,9 +151,14 @@ class Viewer {
     gl.viewport(0, 0, canvas.width, canvas.height);
     this.setUniforms(width / height);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
-    gl.finish();
-    const taken = (performance.now() - begin) * 1e6 / (canvas.width * canvas.height);
-    this.nanoseconds = Math.max(1, 0.5 * (this.nanoseconds + taken));
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), pixels = canvas.width * canvas.height;
+    gl.flush();
+    const wait = () => {
+      if (gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED) return setTimeout(wait, 2);
+      gl.deleteSync(fence);
+      this.nanoseconds = Math.max(1, 1e6 * (performance.now() - begin) / pixels);
+    };
+    setTimeout(wait);
   }
 
   setUniforms(aspect) {
@@ -166,9 +174,10 @@ class Viewer {
     gl.uniform1f(this.place("level"), this.field.level);
     gl.uniform1f(this.place("voxel"), this.voxel);
     gl.uniform1f(this.place("tiles"), tiles);
+    gl.uniform1f(this.place("corner"), this.corner);
     gl.uniform2f(this.place("lens"), ...lens);
     gl.uniformMatrix3fv(this.place("turn"), false, [...right, ...up, ...back]);
-    gl.uniform1f(this.place("away"), 2.75 * tiles / this.zoom);
+    gl.uniform1f(this.place("away"), 2.7 * tiles / this.zoom);
     gl.uniform4f(this.place("plane"), ...normal, section.share < 1 ? depth : 2 * tiles);
     gl.uniform3f(this.place("body"), ...this.colours.body);
     gl.uniform3f(this.place("cut"), ...this.colours.cut);
