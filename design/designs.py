@@ -18,7 +18,7 @@ from design.archive import nondominated, spread_out
 from design.problem import DENSITY
 from design.verification import Candidate, verified
 from homog.dataset import Dataset, content_hash, pack, unpack, write_dataset
-from homog.errors import naming
+from homog.errors import DataError, naming
 from homog.labels import collected, label
 from homog.packing import packed_octants
 from homog.processes import processes
@@ -65,6 +65,11 @@ class Designs:
     def predicted(self, name, part="mean"):
         """Mean or a deviation of a predicted property, (n,) array."""
         return self.groups["predictions"][f"{name}_{part}"]
+
+    def shown(self, task):
+        """Goals that are predicted; if density is the only one, another predicted property."""
+        known = sorted({name.rpartition("_")[0] for name in self.groups["predictions"]})
+        return task.predicted_goals or known[:1]
 
     def gap(self, task):
         """Median error of the predicted goals, relative to the true values: ``{name: error}``."""
@@ -204,7 +209,7 @@ def _verify(settings, candidate):
     cell = unfold(candidate.octant)
     digest = content_hash(pack(candidate.octant), cell.shape, True)
     labels = label(cell, digest, settings)
-    return labels, verified(settings.material, settings.scatter or 0.01, candidate)
+    return labels, verified(settings.material, settings.scatter, candidate)
 
 
 def write_designs(path, designs, origin):
@@ -218,8 +223,18 @@ def write_designs(path, designs, origin):
 
 
 def read_designs(path):
-    """Designs of a file that ``write_designs`` made."""
+    """Designs of a file that ``write_designs`` made.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file.
+    DataError
+        If it is damaged or something else.
+    """
     with naming(path), Dataset(path) as dataset:
         names = (*LABELLED, "predictions", "verification", "designs")
         groups = {name: dict(dataset.group(name)) for name in names if len(dataset.group(name))}
+        if not {"labels", "predictions", "verification", "designs"} <= set(groups):
+            raise DataError("a dataset, but not one that homog design made")
         return Designs(dataset.cells(), groups, dataset.labels.attributes)

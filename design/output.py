@@ -5,36 +5,39 @@ from pathlib import Path
 import numpy as np
 
 from design.designs import PARTS
+from design.plan import CELLS, HISTORY, PICTURES, TABLE
 from homog.files import make_folder, write_array, write_atomically
 from homog.labels import CONSTANTS
 from homog.units.family import unfold
-
-TABLE, UNITS = "front.csv", "units"
 
 
 def write_output(folder, designs, task):
     """Write ``front.csv``, the cells of the designs, and pictures where they can be drawn."""
     folder = Path(folder)
     write_atomically(folder / TABLE, designs.csv().encode())
-    make_folder(folder / UNITS)
+    make_folder(folder / CELLS)
     for n, octant in enumerate(designs.octants):
-        write_array(folder / UNITS / f"design-{n:03d}.npy", unfold(octant))
+        write_array(folder / CELLS / f"design-{n:03d}.npy", unfold(octant))
     try:
         from design import plots
         from homog.view import save_figure
     except ModuleNotFoundError:  # the extra view is not needed to design
         return
-    save_figure(plots.gallery(designs, task), folder / "gallery.png")
-    save_figure(plots.front(designs, task), folder / "front.png")
-    save_figure(plots.parity(designs, task), folder / "parity.png")
-    save_figure(plots.convergence(histories(folder, task), task), folder / "convergence.png")
+    figures = (
+        plots.gallery(designs, task),
+        plots.front(designs, task),
+        plots.parity(designs, task),
+        plots.convergence(histories(folder, task), task),
+    )
+    for figure, name in zip(figures, PICTURES, strict=True):
+        save_figure(figure, folder / name)
 
 
 def histories(folder, task):
     """Best values of each generation, (generations, goals), of each round of a run."""
     found = []
     for number in range(1, len(list(Path(folder).glob("round-*"))) + 1):
-        path = Path(folder) / f"round-{number}" / "history.csv"
+        path = Path(folder) / f"round-{number}" / HISTORY
         if path.exists():
             rows = np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)
             found.append(rows[:, -len(task.goals) :])
@@ -87,7 +90,7 @@ def _plain(value):
 
 def verification_table(designs, again, task):
     """Predicted beside true values, and deviations from sensitivities beside sampled ones."""
-    names = task.predicted_goals or ["K"]
+    names = designs.shown(task)
     head = "".join(
         f"{f'{name}, predicted':>18}{'true':>9}{'error':>8}{'at 2x':>9}{'dev.':>9}{'sampled':>9}"
         for name in names

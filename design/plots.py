@@ -86,7 +86,7 @@ def _two_goals(axes, designs, first, second):
 
 def parity(designs, task):
     """Predicted over true values of each goal, coloured by round."""
-    names = task.predicted_goals or ["K"]
+    names = designs.shown(task)
     figure, plots = plt.subplots(
         1, len(names), figsize=(4.6 * len(names), 4.2), layout="constrained", squeeze=False
     )

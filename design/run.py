@@ -23,15 +23,22 @@ from design.designs import (
 )
 from design.output import differences
 from design.plan import (
+    CHECKPOINT,
+    CORRECTION,
     DECODED,
+    HISTORY,
     LABELLED,
     LABELLED_DECODED,
+    LEARNED,
     LOCK,
+    MET,
     RESULT,
     UNITS,
     begin,
+    check_surrogate,
     clear,
     read_plan,
+    remade,
 )
 from design.problem import DesignProblem, nearest_to_feasible
 from design.search import Search
@@ -46,11 +53,9 @@ from homog.packing import packed_octants
 from homog.processes import processes
 from homog.shards import locked
 from homog.units import sampling
-from learn.kriging import Corrected, corrected
+from learn.kriging import Corrected, corrected, true_values
 from learn.surrogate import Surrogate
 
-CHECKPOINT, CORRECTION = "search.npz", "correction.npz"
-MET, LEARNED = "met.h5", "learned.h5"  # the best designs that a search met, and with labels
 EXPLORING = 1.0  # risk of all rounds but the last: they look for what is worth knowing
 
 
@@ -89,13 +94,15 @@ def design(plan, folder, workers=1, tell=None, force=False):
     Raises
     ------
     ParameterError
-        If the folder holds another run.
+        If the surrogate does not predict what is asked for, or the folder holds another run.
     DataError
-        If no design is feasible: it says what comes nearest, and which bounds that fails.
+        If a file is damaged, units are of another kind or their labels of another solid; or if no
+        design is feasible: it says what comes nearest, and which bounds that fails.
     """
     folder = Path(folder)
     surrogate = Surrogate.load(plan.model)
     DesignProblem(surrogate, plan.task)  # refuses what the surrogate does not know
+    start.check(surrogate, plan)
     make_folder(folder, parents=True)
     with locked(folder / LOCK):
         if force:
@@ -123,7 +130,7 @@ class _Run:
             found, best = self._search(problem, folder, best)
             rounds.append(self._verify(problem, found, folder, number))
             self._report(rounds[-1], number)
-        result = Designs.joined([read_designs(path) for path in rounds])
+        result = Designs.joined([_own(path) for path in rounds])
         result = result.ordered(self.plan.task)
         write_designs(self.folder / RESULT, result, self.plan.described())
         return result
@@ -145,15 +152,21 @@ class _Run:
     @cached_property
     def pool(self):
         """Latent vectors of units to start from."""
-        path = self._units_path()
-        density = self.plan.task.cleaning.density
-        if self.plan.units is None and not path.exists():
-            count, resolution = self.plan.count, 2 * self.surrogate.architecture.octant
-            aim = start.window(density)
-            of = sampling.Plan(count, self.plan.search.seed, resolution, volume_fraction=aim)
+        path, density = self._units(), self.plan.task.cleaning.density
+        return start.latent(self.surrogate, path, density, self.plan.count)
+
+    def _units(self):
+        """Dataset of units to start from: the one that is named, or generated ones."""
+        if self.plan.units is not None:
+            return Path(self.plan.units)
+        path, count, seed = self.folder / UNITS, self.plan.count, self.plan.search.seed
+        if not path.exists():
+            aim = start.window(self.plan.task.cleaning.density)
+            resolution = 2 * self.surrogate.architecture.octant
+            of = sampling.Plan(count, seed, resolution, volume_fraction=aim)
             with self.tell.bar("units to start from", count) as step:
                 start.generate(path, of, self.workers, step)
-        return start.latent(self.surrogate, path, density, self.plan.count)
+        return path
 
     def _surrogate(self, number, labelled):
         """The surrogate of a round, corrected by what is labelled."""
@@ -166,16 +179,19 @@ class _Run:
                 density = np.median(units.volume_fraction)
             samples = self.plan.task.samples
             corrected(self.surrogate, labelled, density, samples).save(path)
-        return Corrected.load(path, self.surrogate)
+        with remade(path):
+            return Corrected.load(path, self.surrogate)
 
     def _known(self):
         """Labelled units to learn from beside designs: those of the start, and decoded ones.
 
         What decodes is rougher than any unit of a database, and the surrogate has seen none of it.
         """
-        path = self._units_path()
+        path, own = self._units(), self.folder / UNITS
         if not start.is_labelled(path):
-            path = self._labelled(path, self.folder / LABELLED)
+            if not own.exists():  # of many only those are labelled that the search starts from
+                start.copy(path, own, self.plan.task.cleaning.density, self.plan.count)
+            path = self._labelled(own, self.folder / LABELLED)
         decoded = self.folder / DECODED
         if not decoded.exists():
             problem = DesignProblem(self.surrogate, self.plan.task)
@@ -192,7 +208,7 @@ class _Run:
     def _labelled(self, path, labelled):
         """The dataset with labels."""
         if not labelled.exists():
-            with Dataset(path) as units:
+            with remade(path), Dataset(path) as units:
                 count = len(units)
             with self.tell.bar("labels", count) as step:
 
@@ -200,12 +216,11 @@ class _Run:
                     if not isinstance(row, int):
                         step()
 
-                settings = replace(self.settings, scatter=0.0)
-                label_dataset(path, labelled, settings, local(self.workers), progress=progress)
+                settings, engine = replace(self.settings, scatter=0.0), local(self.workers)
+                label_dataset(path, labelled, settings, engine, force=True, progress=progress)
+        with remade(labelled), Dataset(labelled) as units:
+            true_values(self.surrogate, units)  # what is there already may be damaged
         return labelled
-
-    def _units_path(self):
-        return self.folder / UNITS if self.plan.units is None else Path(self.plan.units)
 
     def _search(self, problem, folder, before):
         """The best designs, and their latent vectors."""
@@ -219,15 +234,12 @@ class _Run:
         with self.tell.bar("generations", generations - search.generation) as step:
             while not search.finished:
                 step(search.step())
-        write_atomically(folder / "history.csv", search.history_text().encode())
+        write_atomically(folder / HISTORY, search.history_text().encode())
         best = search.best()
         return problem.evaluate(best), best
 
     def _verify(self, problem, found, folder, number):
         """Dataset of the verified designs of a round."""
-        path = folder / RESULT
-        if path.exists():
-            return path
         if not found.feasible.any():
             index, failed = nearest_to_feasible(found, problem.constraints)
             raise DataError(
@@ -235,7 +247,11 @@ class _Run:
                 f"(density {found.units[index].density:.4f}) fails: {failed}; widen these bounds, "
                 "lower --risk, or search longer"
             )
-        self._write(folder / MET, found.octants, "design")
+        path, met = folder / RESULT, folder / MET
+        if not met.exists():
+            self._write(met, found.octants, "design")
+        if path.exists():
+            return path
         chosen = chosen_of(found, self.plan.report)
         occupancy = problem.surrogate.decode(chosen.z)
         with self.tell.bar("designs verified", len(chosen.units)) as step:
@@ -250,12 +266,18 @@ class _Run:
         return path
 
     def _report(self, path, number):
-        designs = read_designs(path)
+        designs = _own(path)
         new = np.count_nonzero(~designs.groups["designs"]["known"])
         gap = designs.gap(self.plan.task).items()
         errors = ", ".join(f"{name} {100 * value:.1f} %" for name, value in gap)
         text = f"round {number}: {len(designs)} designs verified, {new} of them new; "
         self.tell.say(f"{text}median error of their predictions: {errors or 'none'}")
+
+
+def _own(path):
+    """Designs of a file that the run itself has written."""
+    with remade(path):
+        return read_designs(path)
 
 
 def _predict_left_out(designs, known, problem):
@@ -278,17 +300,26 @@ def reverified(folder, workers=1, progress=None):
         What finite elements say now, see ``design.verification``.
     wrong : list of str
         Where the two differ.
+
+    Raises
+    ------
+    ParameterError
+        If the folder holds no designs, or the surrogate is not the one that they were found with.
+    DataError
+        If a file is damaged.
     """
     folder = Path(folder)
     if not (folder / RESULT).exists():
-        raise ParameterError("no designs yet; homog design --resume goes on with the run")
-    designs = read_designs(folder / RESULT)
-    material, scatter = Isotropic(designs.attributes["E"], designs.attributes["nu"]), 0.01
-    occupancy = decoded(folder, designs)
-    level = designs.cells.columns["level"]
+        raise ParameterError(
+            f"{folder}: no designs yet; homog design --resume goes on with the run"
+        )
+    designs = _own(folder / RESULT)
+    material = Isotropic(designs.attributes["E"], designs.attributes["nu"])
+    occupancy, level = decoded(folder, designs), designs.cells.columns["level"]
     candidates = [Candidate(*of) for of in zip(designs.octants, occupancy, level, strict=True)]
+    verify = partial(verified, material, designs.attributes["scatter"])
     again = []
-    with processes(partial(verified, material, scatter), workers) as map_designs:
+    with processes(verify, workers) as map_designs:
         for found in map_designs(candidates):
             again.append(found)
             if progress:
@@ -302,6 +333,7 @@ def decoded(folder, designs):
     The autoencoder is the same in all rounds: only predictions are corrected.
     """
     surrogate = Surrogate.load(read_plan(folder).model)
+    check_surrogate(folder, surrogate)
     return surrogate.decode(designs.groups["designs"]["z"])
 
 

@@ -102,8 +102,8 @@ class Search:
         Returns
         -------
         dict
-            Feasible designs, designs on the front, and the best value of each objective (NaN
-            where nothing is feasible).
+            ``feasible`` designs, designs on the ``front``, and the ``best`` robust value of each
+            goal (NaN where nothing is feasible).
         """
         self._nsga.random_state = np.random.default_rng([self.settings.seed, self.generation])
         offspring = self._nsga.ask()
@@ -130,18 +130,19 @@ class Search:
         """Feasible designs, designs on the front and best values of each generation, as CSV."""
         goals = ",".join(f"best {goal.name}" for goal in self.problem.task.goals)
         lines = [f"generation,feasible,front,{goals}"]
-        signs = [-1 if goal.maximize else 1 for goal in self.problem.task.goals]
         for number, row in enumerate(self.history, 1):
-            best = ",".join(f"{s * v:.6g}" for s, v in zip(signs, row["best"], strict=True))
+            best = ",".join(f"{value:.6g}" for value in row["best"])
             lines.append(f"{number},{row['feasible']},{row['front']},{best}")
         return "\n".join(lines) + "\n"
 
     def _summary(self):
         population = self._nsga.pop
         feasible = (population.get("G") <= 0).all(axis=1)
-        best = np.full(len(self.problem.task.goals), np.nan)
+        goals = self.problem.task.goals
+        best = np.full(len(goals), np.nan)
         if feasible.any():
-            best = population.get("F")[feasible].min(axis=0)
+            signs = [-1 if goal.maximize else 1 for goal in goals]
+            best = signs * population.get("F")[feasible].min(axis=0)
         front = feasible & (population.get("rank") == 0)
         return {"feasible": int(feasible.sum()), "front": int(front.sum()), "best": best.tolist()}
 
@@ -155,9 +156,10 @@ class Search:
 
     def _restore(self):
         """Take up the generation of the checkpoint."""
-        arrays = _read(self.checkpoint)
-        if arrays["X"].shape[1] != self._nsga.problem.n_var:
-            raise DataError(f"{self.checkpoint}: of another latent space; start in a new folder")
+        arrays, of = _read(self.checkpoint), self._nsga.problem
+        columns = {"X": of.n_var, "F": of.n_obj, "G": of.n_ieq_constr, "history": 2 + of.n_obj}
+        if any(arrays[name].shape[1:] != (count,) for name, count in columns.items()):
+            raise DataError(f"{self.checkpoint}: of another search; remove it to start again")
         for feasible, front, *best in arrays["history"].tolist():
             self.history.append({"feasible": int(feasible), "front": int(front), "best": best})
         if ARCHIVE[0] in arrays:
@@ -193,7 +195,7 @@ def _read(path):
         with np.load(path, allow_pickle=False) as file:
             kept = ARCHIVE if ARCHIVE[0] in file else ()
             arrays = {name: file[name] for name in ("history", *ARRAYS, *kept)}
-    except UNREADABLE as error:
+    except (*UNREADABLE, TypeError) as error:
         raise DataError(
             f"{path}: damaged ({error}); remove it to start the search again"
         ) from error

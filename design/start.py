@@ -6,10 +6,12 @@ from design.archive import fronts
 from homog.dataset import Dataset, write_dataset
 from homog.errors import DataError, naming
 from homog.units.sampling import VOLUME_FRACTION, cells_of, sample
+from learn.kriging import true_values
 
 MOST_DECODED = 600
 WINDOW = 0.01  # of density around the range asked for
 MARGIN = 0.1  # of the range of the latent vectors, beyond them
+LEAST_REACH = 3.0  # from the middle, where they hardly differ: deviations of the prior of z
 BEST, OTHERS = 0.5, 0.25  # shares of the first generation; the rest is random
 
 
@@ -36,23 +38,51 @@ def generate(path, plan, workers=1, progress=None):
     write_dataset(path, cells_of(sample(plan, workers, progress), plan))
 
 
-def latent(surrogate, path, density, count):
-    """Latent vectors (k, latent) of at most ``count`` units, those nearest to a density range.
+def check(surrogate, plan):
+    """Refuse units that a run cannot start from, or learn from.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    plan : design.Plan
 
     Raises
     ------
+    ParameterError
+        If there is no such dataset.
     DataError
-        If the units are not of the kind that the surrogate knows.
+        If no units of the density are generated, or the dataset is damaged, of cells that the
+        surrogate does not know, or has labels that cannot correct it.
     """
-    with naming(path), Dataset(path) as units:
+    if plan.units is None:
+        window(plan.task.cleaning.density)
+        return
+    with naming(plan.units), Dataset(plan.units) as units:
         if not units.cubic or units.stored_shape != (surrogate.architecture.octant,) * 3:
             raise DataError(
                 f"expected cubic cells of {2 * surrogate.architecture.octant} voxels along each "
                 "edge, as the surrogate knows them"
             )
-        away = density.excess(units.volume_fraction)
-        chosen = np.sort(np.argsort(away, kind="stable")[:count])
-        return surrogate.encode(units.select(chosen).octants[:])
+        if len(units.labels) and plan.rounds > 1:  # a single round does not look at labels
+            true_values(surrogate, units)
+
+
+def nearest(units, density, count):
+    """At most ``count`` units of a dataset, those nearest to a density range, in their order."""
+    away = density.excess(units.volume_fraction)
+    return units.select(np.sort(np.argsort(away, kind="stable")[:count]))
+
+
+def copy(source, path, density, count):
+    """Write the ``nearest`` units of a dataset to another, without labels."""
+    with naming(source), Dataset(source) as units:
+        write_dataset(path, nearest(units, density, count).cells())
+
+
+def latent(surrogate, path, density, count):
+    """Latent vectors (k, latent) of the ``nearest`` units of a dataset."""
+    with naming(path), Dataset(path) as units:
+        return surrogate.encode(nearest(units, density, count).octants[:])
 
 
 def decoded(problem, z, seed):
@@ -83,9 +113,10 @@ def is_labelled(path):
 
 
 def bounds(z):
-    """Lowest and highest value along each latent dimension, (2, latent), of some vectors."""
+    """Lowest and highest value along each latent dimension to search, (2, latent), around z."""
     low, high = z.min(axis=0), z.max(axis=0)
-    return np.array([low - MARGIN * (high - low), high + MARGIN * (high - low)])
+    margin = np.maximum(MARGIN * (high - low), LEAST_REACH - (high - low) / 2)
+    return np.array([low - margin, high + margin])
 
 
 def population(problem, settings, z, before=None):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import click
 
-from homog.errors import ParameterError, naming
+from homog.errors import ParameterError
 from homog.learn_commands import needs_learn, use_threads
 from homog.terminal import (
     FORCE,
@@ -46,7 +46,7 @@ def _search_options(command):
         ),
         click.option(
             "--enclosed", type=click.Choice(["keep", "fill"]), default="keep", show_default=True,
-            help="Void that no face of the cell leads to.",
+            help="Void that is closed off on all sides.",
         ),
         click.option("--open", "open_cell", is_flag=True, help="Void shall connect all faces."),
         click.option(
@@ -159,7 +159,7 @@ class Tell:
 
             def step(found=None):
                 if found:
-                    best = " ".join(f"{abs(value):.4g}" for value in found["best"])
+                    best = " ".join(f"{value:.4g}" for value in found["best"])
                     bar.set_postfix_str(f"feasible {found['feasible']}, best {best}")
                 bar.update()
 
@@ -196,7 +196,7 @@ def verify(folder, as_json, workers):
         from design.plan import read_plan
         from design.run import reverified
     plan = read_plan(folder)
-    with naming(folder), counter("designs", None) as progress:
+    with counter("designs", None) as progress:
         designs, again, wrong = reverified(folder, worker_count(workers), progress)
     if as_json:
         for row in verification_rows(designs, again):
@@ -243,18 +243,16 @@ def sweep(risk, output, workers, threads, force, **options):
     with needs_design():
         from design.output import sweep_table
         from design.plan import start_units
-    from homog.files import make_folder
 
     plans = {r: design_plan(risk=r, deterministic=False, **options) for r in risk}
     use_threads(threads)
-    make_folder(output)
     results, units = {}, options["units"]
     for value, plan in plans.items():
         complain(f"risk {value:g}")
         folder = Path(output) / f"risk-{value:g}"
         plan = replace(plan, units=units)
         results[value] = run_design(plan, folder, worker_count(workers), force)
-        units = units or start_units(folder)  # the others start from those of the first
+        units = start_units(folder) or units  # the others start from those of the first
     show(sweep_table(results, next(iter(plans.values())).task))
 
 

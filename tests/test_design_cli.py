@@ -15,13 +15,15 @@ from conftest import assert_refused
 
 from design.designs import read_designs, write_designs
 from homog.dataset import Dataset
-from homog.design_commands import DESIGN_COMMANDS, design_plan
+from homog.design_commands import DESIGN_COMMANDS, Tell, design_plan
 
 SMALL = (
     "--maximize", "E", "--maximize", "nu", "--density", "0.35:0.55", "--samples", "8",
     "--count", "30", "--seed", "1", "--population", "12", "--generations", "4",
     "--report", "4", "--rounds", "1",
 )  # fmt: skip
+TWO_ROUNDS = (*SMALL, "--rounds", "2")
+HOMOG = (sys.executable, "-m", "homog")
 ALONE = ("--workers", "1", "--threads", "1")
 
 
@@ -34,10 +36,10 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def made(model, tmp_path_factory):
-    """A finished run of the command, in a process of its own."""
+    """A finished run of two rounds of the command, in a process of its own."""
     folder = tmp_path_factory.mktemp("command") / "run"
     done = subprocess.run(
-        [sys.executable, "-m", "homog", "design", *SMALL, *ALONE, "--model", model, "-o", folder],
+        [*HOMOG, "design", *TWO_ROUNDS, *ALONE, "--model", model, "-o", folder],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -87,6 +89,34 @@ def test_a_design_is_verified_again(made, run):
     assert rows[0]["predicted E mean"] == designs.predicted("E")[0]
 
 
+def test_a_run_goes_on_from_another_folder(made, model, run, tmp_path, monkeypatch):
+    """The surrogate was named relative to the one where it began."""
+    folder = tmp_path / "run"
+    monkeypatch.chdir(model.parent)
+    begun = ("design", *SMALL, "--generations", "1", *ALONE, "--model", model.name, "-o", folder)
+    assert run(*begun)[0] == 0
+    monkeypatch.chdir(tmp_path)
+    assert run("design", "--resume", "run", *ALONE)[0] == 0
+    assert run("verify", "run", "--workers", "1")[0] == 0
+
+
+def test_a_surrogate_that_was_trained_again_is_told(made, run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(made[0], folder)
+    said = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(said | {"surrogate": "0123456789abcdef"}))
+    assert_refused(run("verify", folder, "--workers", "1"), 2, f"{folder}: the run has another")
+    assert_refused(run("design", "--resume", folder, *ALONE), 2, "another surrogate")
+
+
+def test_progress_shows_the_sign_of_what_is_best(capfd, monkeypatch):
+    bars = []
+    monkeypatch.setattr("tqdm.tqdm.set_postfix_str", lambda bar, text: bars.append(text))
+    with Tell().bar("generations", 1) as step:
+        step({"feasible": 3, "front": 1, "best": [-1234.5, 0.25]})
+    assert bars == ["feasible 3, best -1234 0.25"]
+
+
 def test_designs_that_are_not_what_their_file_says_are_told(made, run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(made[0], folder)
@@ -111,42 +141,48 @@ def test_a_sweep_compares_the_optima_of_several_risks(model, run, tmp_path):
     assert not (second / "start.h5").exists()  # it starts from the units of the first
 
 
+def test_a_sweep_of_what_cannot_be_writes_nothing(run, tmp_path):
+    code, out, err = run("sweep", "--maximize", "E", "--density", "0.8:", "-o", tmp_path / "s")
+    assert (code, out) == (3, "")
+    assert "name a dataset with --units" in err
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_killed_run_ends_like_one_that_was_not(made, model, tmp_path, run):
-    """kill -9 in the middle of the search."""
+    """kill -9 in the middle of the search of each round."""
     folder = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "homog",
-        "design",
-        *SMALL,
-        *ALONE,
-        "--model",
-        model,
-        "-o",
-        folder,
-    ]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
-    checkpoint = folder / "round-1" / "search.npz"
-    while not checkpoint.exists() and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (folder / "designs.h5").exists()
+    killed("design", *TWO_ROUNDS, "--model", model, "-o", folder, at=folder / "round-1")
+    assert not (folder / "round-1" / "designs.h5").exists()
+    killed("design", "--resume", folder, at=folder / "round-2")
+    assert not (folder / "round-2" / "designs.h5").exists()
     code, out, _ = run("design", "--resume", folder, *ALONE)
     assert code == 0
     assert out.splitlines()[:-1] == made[1].splitlines()[:-1]
     whole, again = (read_designs(f / "designs.h5") for f in (made[0], folder))
     assert np.array_equal(whole.cells.packed, again.cells.packed)
+    assert np.array_equal(whole.predicted("E"), again.predicted("E"))
+
+
+def killed(*arguments, at):
+    """Run a command, and kill it as soon as a round has its first generation."""
+    command = [str(argument) for argument in (*HOMOG, *arguments, *ALONE)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not (at / "search.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
 
 
 def test_force_starts_again(made, run, tmp_path, model):
     folder = tmp_path / "run"
     shutil.copytree(made[0], folder)
-    other = ("design", *SMALL, "--seed", "7", *ALONE, "--model", model, "-o", folder)
+    other = ("design", *SMALL, "--report", "1", *ALONE, "--model", model, "-o", folder)
     assert_refused(run(*other), 2, "holds another run", "--force")
     assert run(*other, "--force")[0] == 0
+    assert [path.name for path in (folder / "units").iterdir()] == ["design-000.npy"]
+    assert not (folder / "round-2").exists()
 
 
 def test_options_mean_what_they_say():
@@ -182,6 +218,7 @@ WRONG = [
     (["design", "--maximize", "banana", "-o", "run"], 2, "does not predict 'banana'"),
     (["design", "--maximize", "E", "--density", "0.3", "-o", "run"], 2, "0.299:0.301"),
     (["design", "--maximize", "E", "--density", "0.3:1.5", "-o", "run"], 2, "between 0 and 1"),
+    (["design", "--maximize", "E", "--density", "0.8:", "-o", "run"], 3, "density 0.8: are gen"),
     (["design", "--maximize", "E", "--bound", "nu", "x:", "-o", "run"], 2, "expected a range"),
     (["design", "--maximize", "E", "--model", "none", "-o", "run"], 2, "no surrogate there"),
     (["design", "--maximize", "E", "--units", "none.h5", "-o", "run"], 2, "none.h5"),
@@ -196,6 +233,7 @@ WRONG = [
 def test_wrong_usage_is_told_in_a_line(run, tmp_path, monkeypatch, arguments, code, words):
     monkeypatch.chdir(tmp_path)
     assert_refused(run(*arguments), code, words)
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_pymoo_it_says_what_to_install(run, monkeypatch):

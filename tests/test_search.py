@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_is_told(search, tmp_path, content):
 
 def test_a_checkpoint_of_another_latent_space_is_refused(search, tmp_path):
     search().step()
-    with pytest.raises(DataError, match="another latent space"):
+    with pytest.raises(DataError, match="of another search; remove it"):
         Search(Bowls(), SETTINGS, BOUNDS[:, :2], None, tmp_path / "search.npz")
 
 
