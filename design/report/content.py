@@ -58,7 +58,7 @@ def content(folder, rivals=()):
     stated, why_not_stated = _stated(plan, description)
     with naming(folder):
         convergence = _convergence(folder, task)
-    names = task.predicted_goals or ["K"]
+    names = task.predicted_goals
     return {
         "task": _asked(task),
         "solid": {name: number(designs.attributes[name]) for name in ("E", "nu", "scatter")},
@@ -87,16 +87,26 @@ def verified(folder, plan):
     ------
     ParameterError
         If there are none yet.
+    DataError
+        If a file holds something else.
     """
     if (folder / RESULT).is_file():
-        return read_designs(folder / RESULT), plan.rounds
+        return _read(folder / RESULT), plan.rounds
     paths = [folder / f"round-{number}" / RESULT for number in range(1, plan.rounds + 1)]
-    rounds = [read_designs(path) for path in paths if path.is_file()]
+    rounds = [_read(path) for path in paths if path.is_file()]
     if not rounds:
         raise ParameterError(
             f"{folder}: no verified designs yet; homog design --resume goes on with the run"
         )
     return Designs.joined(rounds).ordered(plan.task), len(rounds)
+
+
+def _read(path):
+    """Designs of a file, which may be a stranger's."""
+    designs = read_designs(path)
+    if not designs.cells.cubic:
+        raise DataError(f"{path}: expected octants of cubic cells, as homog design writes them")
+    return designs
 
 
 def failures(units):

@@ -4,8 +4,6 @@ import platform
 import shlex
 from importlib.metadata import version
 
-import numpy as np
-
 from homog import __version__
 
 PACKAGES = ("numpy", "scipy", "h5py", "torch", "pymoo")
@@ -17,8 +15,7 @@ def design_command(plan, folder):
     words = ["homog", "design"]
     for goal in task.goals:
         words += ["--maximize" if goal.maximize else "--minimize", goal.name]
-    if np.isfinite([cleaning.density.low, cleaning.density.high]).any():
-        words += ["--density", str(cleaning.density)]
+    words += ["--density", str(cleaning.density)]
     for bound in task.bounds:
         words += ["--bound", bound.name, str(bound.range)]
     words += ["--deterministic"] if not task.samples else ["--risk", f"{task.risk:g}"]

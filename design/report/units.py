@@ -36,8 +36,7 @@ def designs_shown(designs, task):
     -------
     list of dict
     """
-    found, verification = [], designs.groups.get("verification", {})
-    wrong = problems(designs, task)
+    found, wrong = [], problems(designs, task)
     for n, packed in enumerate(designs.cells.packed):
         unit = {
             "kind": "design",
@@ -50,7 +49,7 @@ def designs_shown(designs, task):
         }
         for name, key in (("front", "front"), ("known", "known"), ("round", "round")):
             unit[key] = _plain(designs.groups["designs"][name][n])
-        found.append(unit | _verified(verification, n))
+        found.append(unit | _verified(designs.groups["verification"], n))
     return found
 
 
@@ -77,15 +76,12 @@ def _predicted(designs, n):
 
 
 def _verified(verification, n):
-    """What the verification says of a design besides its labels; nothing if there was none."""
-    if not verification:
-        return {"fine": None, "sampled": None, "linear": None}
+    """What the verification says of a design besides its labels."""
     found = {name: _plain(verification[name][n]) for name in ("open_cell", "parts")}
     found["feature"] = _plain(verification["smallest_feature"][n])
     fine = (*CONSTANTS, "K_ratio", DENSITY)
     found["fine"] = {name: number(verification[f"{name}_fine"][n]) for name in fine}
-    for how in ("linear", "sampled"):
-        found[how] = {name: number(verification[f"{name}_{how}"][n]) for name in CONSTANTS}
+    found["sampled"] = {name: number(verification[f"{name}_sampled"][n]) for name in CONSTANTS}
     return found
 
 
@@ -102,7 +98,7 @@ def problems(designs, task):
     list of list of dict
         ``kind``, the same for all designs that it befalls, and ``text``.
     """
-    labels, verification = designs.groups["labels"], designs.groups.get("verification")
+    labels, verification = designs.groups["labels"], designs.groups["verification"]
     fine = 2 * designs.cells.shape[0]
     found = [[] for _ in range(len(designs))]
 
@@ -111,11 +107,8 @@ def problems(designs, task):
             found[n].append({"kind": kind, "text": kind if texts is None else texts[n]})
 
     tell(labels["status"] != DONE, "not solved by finite elements")
-    if verification is None:
-        tell(np.ones(len(designs)), "not verified")
-    else:
-        tell(verification["parts"] != 1, "more or less than one part carries load")
-        tell(np.isnan(verification["K_fine"]), f"not verified at {fine}³: no solution there")
+    tell(verification["parts"] != 1, "more or less than one part carries load")
+    tell(np.isnan(verification["K_fine"]), f"not verified at {fine}³: no solution there")
     for bound in task.bounds:
         true = designs.true(bound.name)
         texts = [f"{bound.name} is {value:.4g}, asked {bound.range}" for value in true]
