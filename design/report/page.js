@@ -187,7 +187,8 @@ function begin() {
   try {
     stage = new Stage(byId("stage"));
   } catch (error) {
-    byId("stage").replaceChildren(element("p", { class: "problem" },
+    byId("stage").querySelector(".controls").remove();
+    byId("stage").querySelector("canvas").replaceWith(element("p", { class: "problem" },
       `No view in 3-D: ${error.message}. Downloads and all else on the page work.`));
   }
   const details = new Details(byId("details"), report);
