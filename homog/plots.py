@@ -7,8 +7,21 @@ from homog.bounds import hashin_shtrikman_upper
 from homog.directional import directional_modulus, extreme_moduli, sphere
 from homog.errors import DataError
 from homog.material import Isotropic
-from homog.view import ANGLE, COLOURS, DARK, GREY, MAP, draw_directions, frame
+from homog.view import (
+    ANGLE,
+    COLOURS,
+    DARK,
+    GREY,
+    MAP,
+    corners_and_normals,
+    draw_directions,
+    draw_mesh,
+    frame,
+    without_slivers,
+)
 
+RADIUS = 50  # of the surface of moduli, so that its triangles are about as large as voxels
+LAMP = np.array([-0.35, 0.6, 0.72])  # to the right, upwards and towards the viewer
 PLANES = {"xy": (0, 1), "yz": (1, 2), "zx": (2, 0)}
 
 
@@ -101,28 +114,16 @@ def directional_plot(C, caption, unit, angle=ANGLE, singular=1e-9):
 def _modulus_surface(figure, C, extremes, unit, angle):
     """Surface whose distance from its middle is the modulus, which colours it as well."""
     axes = figure.add_axes((0.0, 0.14, 0.66, 0.76), projection="3d")
-    n = sphere(180)
-    E = directional_modulus(C, n)
     (low, _), (high, _) = extremes
-    x, y, z = np.moveaxis(n * E[..., None], -1, 0)
     norm = plt.Normalize(low, max(high, low * (1 + 1e-6)))
-    light = _lit(x, y, z, angle)
-    colours = plt.get_cmap(MAP)(norm((E[:-1, :-1] + E[1:, 1:]) / 2))
-    colours[..., :3] *= light[..., None]
-    surface = axes.plot_surface(
-        x,
-        y,
-        z,
-        facecolors=colours,
-        rstride=1,
-        cstride=1,
-        shade=False,
-        linewidth=0,
-        antialiased=False,
-    )
-    surface.set_rasterized(True)
-    reach = (-high, high)
-    axes.set(xlim=reach, ylim=reach, zlim=reach)
+    mesh = _modulus_mesh(C, high)
+    vertices, faces = mesh
+    E = high / RADIUS * np.linalg.norm(vertices, axis=1)[faces].mean(axis=1)
+    colours = plt.get_cmap(MAP)(norm(E))[:, :3]
+    _, normals = corners_and_normals(mesh)
+    light = 0.68 + 0.32 * np.clip(normals @ frame(angle).T @ LAMP, 0, None)
+    draw_mesh(axes, mesh, light[:, None] * colours, angle)
+    axes.set(xlim=(-RADIUS, RADIUS), ylim=(-RADIUS, RADIUS), zlim=(-RADIUS, RADIUS))
     axes.set_box_aspect((1, 1, 1), zoom=1.7)
     axes.view_init(elev=angle[1], azim=angle[0])
     axes.set_axis_off()
@@ -133,16 +134,14 @@ def _modulus_surface(figure, C, extremes, unit, angle):
     bar.tick_params(labelsize=8)
 
 
-def _lit(x, y, z, angle):
-    """Brightness of the cells of a grid of points that bound a body."""
-    points = np.stack([x, y, z], axis=-1)
-    along, across = points[1:, 1:] - points[:-1, :-1], points[:-1, 1:] - points[1:, :-1]
-    normal = np.cross(across, along)
-    centre = (points[1:, 1:] + points[:-1, :-1]) / 2
-    normal *= np.sign((normal * centre).sum(axis=-1, keepdims=True))
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-300)
-    lamp = frame(angle).T @ [-0.35, 0.6, 0.72]
-    return 0.68 + 0.32 * np.clip(normal @ lamp, 0, None)
+def _modulus_mesh(C, high):
+    """Triangles of the surface, the largest modulus at a distance of ``RADIUS``."""
+    n = sphere(150)
+    points = RADIUS / high * n * directional_modulus(C, n)[..., None]
+    numbers = np.arange(points[..., 0].size).reshape(points.shape[:2])
+    a, b, c, d = numbers[:-1, :-1], numbers[1:, :-1], numbers[1:, 1:], numbers[:-1, 1:]
+    squares = np.stack([a, b, c, a, c, d], axis=-1)
+    return without_slivers((points.reshape(-1, 3), squares.reshape(-1, 3)), 1e-9)
 
 
 def _cut(axes, C, plane, largest):

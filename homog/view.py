@@ -111,12 +111,12 @@ def draw_unit(axes, voxels, colour, blur=1.2, refinement=2):
     stand(axes, voxels.shape)
 
 
-def without_slivers(mesh):
+def without_slivers(mesh, smallest=1e-3):
     """The mesh but for triangles so narrow that their direction is noise: they would be specks."""
     vertices, faces = mesh
     a, b, c = np.moveaxis(vertices[faces], 1, 0)
     twice_area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    return vertices, faces[twice_area > 2e-3]
+    return vertices, faces[twice_area > 2 * smallest]
 
 
 def draw_mesh(axes, mesh, colours, angle=ANGLE):

@@ -23,7 +23,7 @@ from homog.terminal import (
 
 PICTURES = (".png", ".svg", ".pdf")
 READ = {"index", "key", "threshold"}
-SOLVE = {"E", "nu", "unit", "threads"}
+SOLVE = {"E", "nu", "unit"}
 KINDS = {  # of pictures: the options that say something about them
     "a gallery": {"index", "sample", "seed"},
     "a plot of properties": {"properties"},
@@ -189,7 +189,7 @@ def _check_options(kind, given, options):
     allowed = KINDS[kind]
     if options["color"] and kind in ("the surface of a unit", "sections"):
         allowed = allowed | COLOURED
-    for name in sorted(given - allowed):
+    for name in sorted(given - allowed - {"threads"}):
         needed = {"axis": "--slices", "strain": "--color"}.get(name)
         if kind == "a gallery":
             hint = "choose one unit with --index"

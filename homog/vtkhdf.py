@@ -52,9 +52,10 @@ def cell_fields(result, voxels, strain):
 
     Fields of a voxel are averages over it: for the strain, its value in the centre. In void the
     strain is that of the nodes around, the rest is 0; parts that float free have no stress, and
-    components of the strain that nothing resists cause none. The averages of strain and stress over the cell are the mean strain and ``C @ strain``, that of the
-    energy density is half of ``strain @ C @ strain``; stress to the first order of the error of
-    the displacement only, whose square is the error of C.
+    components of the strain that nothing resists cause none. The averages of strain and stress over
+    the cell are the mean strain and ``C @ strain``, that of the energy density is half of ``strain
+    @ C @ strain``; stress to the first order of the error of the displacement only, whose square is
+    the error of C.
 
     Parameters
     ----------
