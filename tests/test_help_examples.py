@@ -16,7 +16,7 @@ from homog.cli import cli
 # Commands in an order in which the files exist that the examples name; others come last.
 ORDER = (
     *("pack", "generate", "check", "extract", "info", "solve", "label", "view"),
-    *("train", "evaluate", "interpolate", "design", "verify", "report", "sweep", "topopt"),
+    *("train", "evaluate", "interpolate", "design", "verify", "topopt", "report", "sweep"),
 )
 SMALL = {  # what stands in an example -> what is run in its place
     "--count 1000": "--count 24",
@@ -38,7 +38,7 @@ ADDED = {  # options that an example gets
     "sweep": SEARCH,
     "topopt": "--iterations 2 --resolution 16",
 }
-ALONE = ("--workers", "--threads")  # 1 where a command has the option
+ALONE = ("--workers", "--threads")  # 1 where a command has the option; view wants to be asked
 
 
 def examples(name):
@@ -107,7 +107,8 @@ def arguments(line):
     if "--resume" not in words:
         words += shlex.split(ADDED.get(name, ""))
     known = {spelling for option in command.params for spelling in option.opts}
-    words += [w for option in ALONE if option in known - set(words) for w in (option, "1")]
+    if name != "view":
+        words += [w for option in ALONE if option in known - set(words) for w in (option, "1")]
     words = [path for word in words for path in sorted(glob.glob(word)) or [word]]
     parsed = command.make_context(name, list(words)).params
     outputs = {parsed.get("output"), parsed.get("target")} - {None}
