@@ -17,6 +17,7 @@ from design.report.content import content
 from design.report.page import page as page_text
 
 DESIGNS = 100
+PICTURED = 10  # row of the unit in the picture
 SIZE = {"width": 1280, "height": 800}
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader",
@@ -83,7 +84,11 @@ def main():
             print(f"{page.evaluate(CHANGE, change):6.0f} ms to {name}")
             time.sleep(2)
         if arguments.picture:
-            page, _ = opened(browser, one, device_scale_factor=1)
+            page, _ = opened(browser, one)
+            page.set_viewport_size({"width": 1280, "height": 960})
+            page.locator("#units tbody tr").nth(PICTURED).click()
+            page.locator("[name=share]").fill("75")
+            page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
             time.sleep(3)
             page.screenshot(path=arguments.picture)
         browser.close()

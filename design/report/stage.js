@@ -50,6 +50,7 @@ class Stage {
       this.change(() => viewer.turn(0.008 * event.movementX, 0.008 * event.movementY));
     });
     canvas.addEventListener("wheel", (event) => {
+      if (document.activeElement !== canvas) return; // who scrolls the page passes by
       event.preventDefault();
       this.change(() => viewer.magnify(Math.exp(-0.0012 * event.deltaY)));
     }, { passive: false });
