@@ -97,6 +97,12 @@ class TrainingData:
         """Indices of the units of a part."""
         return np.flatnonzero(self.part == PARTS.index(part))
 
+    def octants(self, chosen, domain):
+        """Octants of some units, (k, n, n, n) bool array, of what a domain of ``learn.octants`` saw."""
+        seen = self.seen[torch.as_tensor(chosen)]
+        parts = [domain.expand(part.float().to(domain.weights.device)) for part in seen.split(1000)]
+        return torch.cat([part > 0.5 for part in parts]).cpu().numpy()
+
     def range(self):
         """Largest minus smallest value of each target over training and validation (Eq. 14)."""
         known = self.nominal[self.part < 2]

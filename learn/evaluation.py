@@ -55,7 +55,7 @@ class Evaluation:
     path : str or Path
         The dataset that it was trained on, or another one: then all its units are test units.
     samples : int
-        See ``Surrogate.predict_with_uncertainty``.
+        See ``Surrogate.predict_octants``.
     progress : callable, optional
         Called for each part.
 
@@ -85,19 +85,17 @@ class Evaluation:
 
     def octants(self, chosen):
         """Octants of some units of the data, (k, n, n, n) bool array."""
-        domain = self.surrogate.framework.vae.domain
-        seen = self.data.seen[torch.as_tensor(chosen)].float()
-        return domain.expand(seen.to(self.surrogate.device)).cpu().numpy() > 0.5
+        return self.data.octants(chosen, self.surrogate.framework.vae.domain)
 
     def _judge(self, chosen):
         surrogate, data = self.surrogate, self.data
-        z, accuracy = [], []
+        z, accuracy, parts = [], [], []
         for some in np.array_split(chosen, max(1, len(chosen) // 1000)):
             octants = self.octants(some)
             z.append(surrogate.encode(octants))
             accuracy.append(metrics.voxel_accuracy(octants, surrogate.decode(z[-1])))
-        z = np.concatenate(z)
-        sampled = surrogate.sampled(z, self.samples)
+            parts.append(surrogate.sampled_octants(octants, self.samples))
+        z, sampled = np.concatenate(z), [np.concatenate(part) for part in zip(*parts, strict=True)]
         return Judged(
             data.rows[chosen],
             data.nominal[chosen],

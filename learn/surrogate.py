@@ -186,34 +186,55 @@ class Surrogate:
         return self._batches(lambda z: _parts(moments(self.framework, z, draws)), self._checked(z))
 
     def predict_octants(self, octants, samples=80, calibrated=True):
-        """The same for octants as they are, not for what they decode to.
+        """Properties of octants as they are, not of what they decode to.
 
-        With 0 samples the prediction is that at the mean of z.
+        A cell shifted by half its edges is the same material, but another octant: both are
+        encoded, and what they disagree in counts as epistemic.
+
+        Parameters
+        ----------
+        octants : (B, n, n, n) array
+        samples : int
+            Points of the latent space around each of the two; 0 for their means alone.
+        calibrated : bool
+            Whether deviations are those that held on validation units.
+
+        Returns
+        -------
+        dict
+            ``{name: Prediction}``
         """
+        return self.predictions(self.sampled_octants(octants, samples), calibrated)
+
+    def sampled_octants(self, octants, samples=80):
+        """What ``predictions`` takes, see ``predict_octants``."""
         around = self._around(samples)
-        parts = self._batches(lambda z: _parts(around(moments_around, z)), self._latent(octants))
-        return self.predictions(parts, calibrated)
+        return self._batches(lambda z: _parts(around(moments_around, z)), self._latent(octants))
 
     def samples_of_octants(self, octants, samples=80):
         """Means, variances and scatter at samples of octants; see ``uncertainty.samples_around``.
 
         Returns
         -------
-        list of (B, hypotheses, samples, targets) array
+        list of (B, hypotheses, 2 samples, targets) array
         """
         around = self._around(samples)
         return self._batches(lambda z: around(samples_around, z), self._latent(octants))
 
     def _latent(self, octants):
-        """Means and deviations of z side by side, (B, 2 latent)."""
-        return np.concatenate(self.encode_with_deviation(octants), axis=1)
+        """Means and deviations of z of cells as they are and shifted, (B, 2, 2 latent)."""
+        octants = np.asarray(octants)
+        views = (octants, np.flip(octants, axis=tuple(range(1, octants.ndim))))
+        return np.stack(
+            [np.concatenate(self.encode_with_deviation(view), axis=1) for view in views], axis=1
+        )
 
     def _around(self, samples):
         """Calls a function of ``learn.uncertainty`` for what ``_latent`` found."""
         latent = self.architecture.latent
         draws = fixed_draws(samples, latent) if samples else torch.zeros(1, latent)
         draws = draws.to(self.device)
-        return lambda function, z: function(self.framework, *z.chunk(2, dim=1), draws)
+        return lambda function, z: function(self.framework, *z.chunk(2, dim=-1), draws)
 
     def predictions(self, parts, calibrated=True):
         """Predictions, ``{name: Prediction}``, of what ``sampled`` found."""

@@ -217,12 +217,13 @@ def finished(framework, data, selection, origin):
     """
     framework = framework.cpu().eval()
     training, validation = data.members("training"), data.members("validation")
-    z = latent_means(framework, data.seen)
+    z = latent_means(framework, data.seen[training])
     with torch.no_grad():
-        framework.predictor.fit(z[training], data.standardised()[0][training])
+        framework.predictor.fit(z, data.standardised()[0][training])
     none = Calibration.none(len(selection.targets))
     surrogate = Surrogate(framework, selection.targets, data.scaler, none, origin)
-    found = surrogate.predict_with_uncertainty(z[validation].numpy(), calibrated=False)
+    octants = data.octants(validation, framework.vae.domain)
+    found = surrogate.predict_octants(octants, calibrated=False)
     mean, total = (
         np.column_stack([getattr(found[name], part) for name in selection.targets])
         for part in ("mean", "total")

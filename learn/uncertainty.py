@@ -69,21 +69,29 @@ def moments(framework, z, draws):
 
 
 def moments_around(framework, center, deviation, draws):
-    """Moments over samples of given latent means and deviations, (B, latent) each (Eq. 6 to 9)."""
+    """Moments over samples around latent means and deviations (Eq. 6 to 9), see ``samples_around``."""
     return combined(*samples_around(framework, center, deviation, draws))
 
 
 def samples_around(framework, center, deviation, draws):
-    """What is predicted at samples of given latent means and deviations, (B, latent) each.
+    """What is predicted at samples around latent means and deviations.
+
+    Parameters
+    ----------
+    framework : Framework
+    center, deviation : (B, latent) or (B, views, latent) tensor
+        Of one or several latent vectors of each unit.
+    draws : (N, latent) tensor
 
     Returns
     -------
-    mean, within, aleatoric : (B, hypotheses, N, targets) tensor
+    mean, within, aleatoric : (B, hypotheses, N or views N, targets) tensor
         Means, variances that the predictor states, and the part of them that scatters in the
         solid; standardised.
     """
-    samples = (center[:, None] + deviation[:, None] * draws).flatten(0, 1)
-    shape = (len(center), len(draws))
+    samples = (center[..., None, :] + deviation[..., None, :] * draws).flatten(1, -2)
+    shape = samples.shape[:2]
+    samples = samples.flatten(0, 1)
     predicted = framework.predictor(samples)
     mean, within = (part.unflatten(1, shape) for part in (predicted.mean, predicted.variance))
     log_scatter = framework.log_scatter(samples)

@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 
 import learn
 from homog import DataError, ParameterError
+from homog.units.family import unfold
 from learn import surrogate as module
 from learn.calibration import PROBABILITIES, Calibration
 from learn.data import Scaler
@@ -232,17 +233,24 @@ def test_levels_of_no_interval_are_refused(level):
 
 
 def test_octants_as_they_are_need_no_decoding():
-    """Predictions for octants are those around their own latent mean and deviation."""
+    """Predictions are those around the latent means of a cell and of the same cell shifted."""
     surrogate, octants = made(), toys.octants(4)[0]
-    mean, deviation = surrogate.encode_with_deviation(octants)
-    draws = module.fixed_draws(80, 3)
-    with torch.no_grad():
-        z = torch.from_numpy(mean)[:, None] + torch.from_numpy(deviation)[:, None] * draws
-        each = surrogate.framework.predictor(z.flatten(0, 1)).mean[0].unflatten(0, (4, 80))
-    found = surrogate.predict_octants(octants)
+    cells = np.roll(unfold(octants), [octants.shape[1]] * 3, axis=(1, 2, 3))
+    shifted = cells[:, : octants.shape[1], : octants.shape[1], : octants.shape[1]]
+    draws, each = module.fixed_draws(80, 3), []
+    for view in (octants, shifted):
+        mean, deviation = map(torch.from_numpy, surrogate.encode_with_deviation(view))
+        z = mean[:, None] + deviation[:, None] * draws
+        with torch.no_grad():
+            predicted = surrogate.framework.predictor(z.flatten(0, 1)).mean[0]
+        each.append(predicted.unflatten(0, (4, 80)))
+    assert not np.allclose(each[0], each[1], rtol=1e-3)
+    found, again = surrogate.predict_octants(octants), surrogate.predict_octants(shifted)
     for index, name in enumerate(("E", "nu")):
-        expected = SCALER.restore(each.mean(1).numpy())[:, index]
+        expected = SCALER.restore(torch.cat(each, 1).mean(1).numpy())[:, index]
         assert found[name].mean == pytest.approx(expected, rel=1e-4)
+        assert again[name].mean == pytest.approx(found[name].mean, rel=1e-5)
+        assert again[name].total == pytest.approx(found[name].total, rel=1e-4)
 
 
 def test_batches_give_the_same_as_all_at_once(monkeypatch):
