@@ -98,7 +98,7 @@ class TrainingData:
         return np.flatnonzero(self.part == PARTS.index(part))
 
     def octants(self, chosen, domain):
-        """Octants of some units, (k, n, n, n) bool array, of what a domain of ``learn.octants`` saw."""
+        """Octants of some units, (k, n, n, n) bool array, of what a domain reduced them to."""
         seen = self.seen[torch.as_tensor(chosen)]
         parts = [domain.expand(part.float().to(domain.weights.device)) for part in seen.split(1000)]
         return torch.cat([part > 0.5 for part in parts]).cpu().numpy()

@@ -69,7 +69,7 @@ def moments(framework, z, draws):
 
 
 def moments_around(framework, center, deviation, draws):
-    """Moments over samples around latent means and deviations (Eq. 6 to 9), see ``samples_around``."""
+    """Moments over what ``samples_around`` predicts (Eq. 6 to 9)."""
     return combined(*samples_around(framework, center, deviation, draws))
 
 
