@@ -59,7 +59,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/ready-demo: $(VENV)/ready
-	$(PIP) --editable ".[design,view,report]"
+	$(PIP) --editable ".[design,view]"
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
