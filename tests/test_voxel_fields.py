@@ -108,6 +108,24 @@ def test_smoothed_values_stay_among_those_of_the_solid_and_move_with_the_cell():
     np.testing.assert_allclose(moved.near((points + np.array([0, 3, 0])) % 8), found, rtol=1e-12)
 
 
+def test_a_wave_is_smoothed_as_by_a_gaussian_and_stays_in_its_place():
+    n, i = 24, np.arange(24)
+    wave = 2 + np.cos(2 * np.pi * (i + 0.5) / n)
+    solid = np.ones((n, 4, 4), dtype=bool)
+    field = VoxelField(np.broadcast_to(wave[:, None, None], solid.shape), solid, "")
+    points = np.stack([i + 0.5, np.full(n, 2.5), np.full(n, 1.5)], axis=1)
+    expected = 2 + np.exp(-((2 * np.pi / n) ** 2) / 2) * np.cos(2 * np.pi * (i + 0.5) / n)
+    np.testing.assert_allclose(field.near(points), expected, atol=1e-3)
+
+
+def test_a_point_in_void_has_the_value_of_the_solid_next_to_it():
+    solid = np.zeros((8, 8, 8), dtype=bool)
+    solid[[2, 6]] = True
+    field = VoxelField(solid * np.where(np.arange(8) < 4, 1.0, 5.0)[:, None, None], solid, "")
+    points = np.array([[1.4, 3, 3], [3.6, 3, 3], [5.4, 3, 3], [7.6, 3, 3]])
+    np.testing.assert_allclose(field.near(points), [1, 1, 5, 5], atol=5e-3)
+
+
 def test_the_limit_leaves_the_highest_hundredth_out():
     values = np.arange(1.0, 1001).reshape(10, 10, 10)
     field = VoxelField(values, np.ones((10, 10, 10), dtype=bool), "")
