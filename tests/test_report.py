@@ -23,7 +23,7 @@ from design.report import reliability, write_report
 from design.report.content import content, failures
 from design.report.page import page
 from design.report.provenance import design_command
-from design.report.units import problems, rival_shown
+from design.report.units import problems, rival_shown, start_shown
 from design.search import Settings
 from design.topopt import optimize
 from design.topopt_folder import Folder
@@ -153,6 +153,31 @@ def test_units_of_the_start_are_the_best_that_meet_the_task(shown, run_folder):
     ]
     found = sorted(unit["values"]["E"] for unit in of_kind(shown, "start"))
     assert found == pytest.approx(sorted(E[best]), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cleaning": Cleaning(Range(0.37, 0.39))},
+        {"cleaning": Cleaning(Range(0.35, 0.55), min_feature=3)},
+        {"cleaning": Cleaning(Range(0.35, 0.55), open_cell=True)},
+        {"bounds": (Bound("nu", Range(0.2)),)},
+    ],
+)
+def test_units_of_the_start_meet_every_bound(run_folder, model, tmp_path, options):
+    task = replace(small_plan(model).task, **options)
+    cleaning, path = task.cleaning, tmp_path / "start.h5"
+    with Dataset(run_folder / LABELLED) as units:  # all of them are open
+        cells, labels = units.cells(), (units.labels.attributes, dict(units.labels))
+    cells.columns["open_cell"] = np.arange(len(cells.packed)) % 2 == 0
+    write_dataset(path, cells, {"labels": labels})
+    found = start_shown(path, task)
+    for unit in found:
+        assert cleaning.density.low <= unit["values"]["density"] <= cleaning.density.high
+        assert unit["feature"] >= cleaning.min_feature
+        assert unit["open_cell"] or not cleaning.open_cell
+        assert all(bound.range.excess(unit["values"]["nu"]) == 0 for bound in task.bounds)
+    assert found != start_shown(path, small_plan(model).task)
 
 
 def test_rivals_are_the_units_of_their_folder(shown, rival):
