@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import click
 from click.core import ParameterSource
 
-from homog.dataset_commands import ENDINGS, unit_at
+from homog.dataset_commands import unit_at
 from homog.errors import ParameterError, naming
 from homog.file_commands import read_cell
 from homog.terminal import (
@@ -15,29 +15,21 @@ from homog.terminal import (
     PATH,
     THREADS,
     check_ending,
-    comma_separated,
     counter,
     progress_bar,
     show,
 )
+from homog.view_options import (
+    GroupedCommand,
+    angle,
+    check_options,
+    is_dataset,
+    kind_of,
+    slices,
+    tile,
+)
 
 PICTURES = (".png", ".svg", ".pdf")
-READ = {"index", "key", "threshold"}
-SOLVE = {"E", "nu", "unit"}
-KINDS = {  # of pictures: the options that say something about them
-    "a gallery": {"index", "sample", "seed"},
-    "a plot of properties": {"properties"},
-    "the surface of a unit": READ | {"tile", "voxels", "angle", "renderer"},
-    "sections": READ | {"slices", "axis"},
-    "directional moduli": READ | SOLVE | {"directional", "angle"},
-}
-COLOURED = SOLVE | {"color", "strain"}
-GROUPS = {  # of options in the help
-    "What to draw of a dataset": ("index", "sample", "seed", "properties"),
-    "Unit": ("tile", "voxels", "angle", "renderer", "key", "threshold"),
-    "Sections": ("slices", "axis"),
-    "Colours and moduli": ("color", "strain", "directional", "E", "nu", "unit", "threads"),
-}
 VIEW_EXAMPLES = """\b
 Examples:
   homog view units.h5 --sample 48 -o gallery.png
@@ -46,48 +38,6 @@ Examples:
   homog view examples/units/octet.npy --color mises --strain xx --E 70e3 --nu 0.33 -o stress.png
   homog view examples/units/octet.npy --directional --E 70e3 --nu 0.33 -o moduli.png
 """
-
-
-class GroupedCommand(click.Command):
-    """A command whose help has its options in groups."""
-
-    def format_options(self, context, formatter):
-        rest = {name: of.get_help_record(context) for name, of in self._options(context).items()}
-        for title, names in GROUPS.items():
-            with formatter.section(title):
-                formatter.write_dl([rest.pop(name) for name in names])
-        with formatter.section("Options"):
-            formatter.write_dl(list(rest.values()))
-
-    def _options(self, context):
-        return {of.name: of for of in self.get_params(context) if isinstance(of, click.Option)}
-
-
-def _tile(context, parameter, text):
-    """Cells along each axis: one number for all, or three."""
-    numbers = comma_separated(text.replace("x", ","), int)
-    if len(numbers) not in (1, 3) or min(numbers) < 1:
-        raise click.BadParameter(f"expected cells like 2 or 2x2x1; got {text!r}")
-    return numbers * (3 // len(numbers))
-
-
-def _angle(context, parameter, text):
-    """Azimuth and elevation in degrees."""
-    numbers = comma_separated(text, float)
-    if len(numbers) != 2 or not (abs(numbers[0]) <= 360 and abs(numbers[1]) <= 90):
-        raise click.BadParameter(
-            f"expected azimuth and elevation in degrees like -58,24; got {text!r}"
-        )
-    return numbers
-
-
-def _slices(context, parameter, text):
-    """Number of sections, or mid."""
-    if text in (None, "mid"):
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise click.BadParameter(f"expected a number of sections, at least 1, or mid; got {text!r}")
-    return int(text)
 
 
 @click.command(cls=GroupedCommand, epilog=VIEW_EXAMPLES)
@@ -99,12 +49,12 @@ def _slices(context, parameter, text):
 @click.option("--key", help="Name of the array in an .npz file.")
 @click.option("--threshold", type=float, help="Solid is where the value is at least this.")
 @click.option(
-    "--tile", callback=_tile, default="1", show_default=True, help="Cells, like 2 or 2x2x1."
+    "--tile", callback=tile, default="1", show_default=True, help="Cells, like 2 or 2x2x1."
 )
 @click.option("--voxels", is_flag=True, help="Show the steps of the voxels.")
 @click.option(
     "--angle",
-    callback=_angle,
+    callback=angle,
     default="-58,24",
     show_default=True,
     help="Azimuth and elevation of the viewer, in degrees.",
@@ -116,7 +66,7 @@ def _slices(context, parameter, text):
     show_default=True,
     help="pyvista has softer light; needs the extra pyvista.",
 )
-@click.option("--slices", callback=_slices, metavar="N|mid", help="N layers, or one of each axis.")
+@click.option("--slices", callback=slices, metavar="N|mid", help="N layers, or one of each axis.")
 @click.option(
     "--axis",
     type=click.Choice(["x", "y", "z"]),
@@ -158,52 +108,14 @@ def view(context, file, output, force, **options):
         if context.get_parameter_source(name) == ParameterSource.COMMANDLINE
     }
     check_ending(output, *PICTURES)
-    kind = _kind(file, options)
-    _check_options(kind, given, options)
+    kind = kind_of(file, options)
+    check_options(kind, given, options)
     check_output(output, force)
     save_figure = _drawing().save_figure
     with naming(file):
         figure, text = DRAWN[kind](file, options)
     save_figure(figure, output)
     show(f"{output}: {text}")
-
-
-def _kind(file, options):
-    """Which of ``KINDS`` the options ask for."""
-    wanted = [name for name in ("properties", "slices", "directional") if options[name]]
-    if len(wanted) > 1:
-        raise ParameterError(f"--{wanted[0]} and --{wanted[1]} are two pictures; draw one by one")
-    if not wanted:
-        several = len(options["index"]) != 1 and _is_dataset(file, options)
-        return "a gallery" if several else "the surface of a unit"
-    kinds = ("a plot of properties", "sections", "directional moduli")
-    return dict(zip(("properties", "slices", "directional"), kinds, strict=True))[wanted[0]]
-
-
-def _is_dataset(file, options):
-    return file.endswith(ENDINGS) or bool(options["index"])
-
-
-def _check_options(kind, given, options):
-    """Refuse options that say nothing about a picture, and a solid that is needed and not there."""
-    allowed = KINDS[kind]
-    if options["color"] and kind in ("the surface of a unit", "sections"):
-        allowed = allowed | COLOURED
-    for name in sorted(given - allowed - {"threads"}):
-        needed = {"axis": "--slices", "strain": "--color"}.get(name)
-        if kind == "a gallery":
-            hint = "choose one unit with --index"
-        elif name in SOLVE:
-            hint = "add --color or --directional, or leave it out"
-        else:
-            hint = f"add {needed}, or leave it out" if needed else "leave it out"
-        raise ParameterError(f"--{name} says nothing about {kind}; {hint}")
-    if options["slices"] == "mid" and "axis" in given:
-        raise ParameterError("--slices mid has a layer of each axis; leave --axis out")
-    if (options["E"] is None) != (options["nu"] is None) or (
-        options["color"] and options["E"] is None
-    ):
-        raise ParameterError("stress and moduli need the solid; give --E and --nu")
 
 
 @dataclass(frozen=True)
@@ -226,7 +138,7 @@ def _subject(file, options):
     from homog.view import COLOURS
 
     name, colour = os.path.basename(file), COLOURS["templates"]
-    if _is_dataset(file, options):
+    if is_dataset(file, options):
         from homog.dataset import Dataset
 
         if len(options["index"]) != 1:
@@ -344,7 +256,7 @@ def _solved_stiffness(voxels, options):
 
 def _stored_stiffness(file, options):
     """C of a labelled unit, its relative error, and its solid in words."""
-    if not _is_dataset(file, options):
+    if not is_dataset(file, options):
         raise ParameterError("the moduli of an array need its solid; give --E and --nu")
     from homog.dataset import Dataset
     from homog.labels import stored_stiffness

@@ -122,7 +122,7 @@ def test_a_point_in_void_has_the_value_of_the_solid_next_to_it():
     solid = np.zeros((8, 8, 8), dtype=bool)
     solid[[2, 6]] = True
     field = VoxelField(solid * np.where(np.arange(8) < 4, 1.0, 5.0)[:, None, None], solid, "")
-    points = np.array([[1.4, 3, 3], [3.6, 3, 3], [5.4, 3, 3], [7.6, 3, 3]])
+    points = np.array([[1.5, 3, 3], [3.5, 3, 3], [5.5, 3, 3], [7.5, 3, 3]])
     np.testing.assert_allclose(field.near(points), [1, 1, 5, 5], atol=5e-3)
 
 
