@@ -24,7 +24,7 @@ from homog.view import (
 )
 
 FINE = 64**3  # voxels of a block up to which its surface is sampled twice a voxel
-MEMORY = 2500  # bytes taken for each triangle drawn, measured
+MEMORY = 750  # bytes taken for each triangle that is counted, measured
 
 
 @dataclass(frozen=True)
