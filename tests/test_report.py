@@ -171,19 +171,20 @@ def test_units_of_the_start_meet_every_bound(run_folder, model, tmp_path, option
         cells, labels = units.cells(), (units.labels.attributes, dict(units.labels))
     cells.columns["open_cell"] = np.arange(len(cells.packed)) % 2 == 0
     write_dataset(path, cells, {"labels": labels})
-    found = start_shown(path, task)
+    with Dataset(path) as units:
+        found, without = (start_shown(units, of) for of in (task, small_plan(model).task))
     for unit in found:
         assert cleaning.density.low <= unit["values"]["density"] <= cleaning.density.high
         assert unit["feature"] >= cleaning.min_feature
         assert unit["open_cell"] or not cleaning.open_cell
         assert all(bound.range.excess(unit["values"]["nu"]) == 0 for bound in task.bounds)
-    assert found != start_shown(path, small_plan(model).task)
+    assert found != without
 
 
 def test_rivals_are_the_units_of_their_folder(shown, rival):
     with Dataset(rival / "designs.h5") as units:
         (unit,) = of_kind(shown, "rival")
-        assert unit["name"] == "topopt: fcc"
+        assert unit["name"] == "to: fcc"
         assert unit["values"]["K"] == pytest.approx(units.labels["K"][0], rel=1e-5)
         assert np.array_equal(octant_of(unit), units.octants[0])
 
@@ -280,10 +281,28 @@ def test_rivals_without_labels_are_refused(rival, tmp_path):
     with Dataset(rival / "designs.h5") as units:
         write_dataset(tmp_path / "to" / "designs.h5", units.cells())
     with pytest.raises(DataError, match="cubic cells with labels"):
-        rival_shown(tmp_path / "to")
+        rival_shown(tmp_path / "to", {"E": 70e3, "nu": 0.33})
     (tmp_path / "to" / "designs.h5").unlink()
     with pytest.raises(ParameterError, match="not finished"):
-        rival_shown(tmp_path / "to")
+        rival_shown(tmp_path / "to", {"E": 70e3, "nu": 0.33})
+
+
+def test_units_of_another_solid_are_not_compared(copy, tmp_path, run):
+    settings = small(E=1.0)
+    with Folder(tmp_path / "to", settings) as kept:
+        kept.write(optimize(settings, kept))
+    outcome = run("report", copy, "--rival", tmp_path / "to", "-o", tmp_path / "report.html")
+    assert_refused(outcome, 3, "another solid", "--E 70000 --nu 0.33")
+    with Dataset(copy / LABELLED) as units:
+        cells, labels = units.cells(), dict(units.labels)
+        attributes = units.labels.attributes | {"nu": 0.3}
+    write_dataset(copy / LABELLED, cells, {"labels": (attributes, labels)})
+    assert "another solid" in content(copy)["missing_start"]
+
+
+def test_several_rivals_have_their_own_lines(run_folder, rival):
+    found = content(run_folder, [rival, rival])
+    assert [unit["row"] for unit in of_kind(found, "rival")] == [0, 1]
 
 
 # reliability

@@ -2,7 +2,8 @@
 // point, the arrow keys go through them, a dragged frame magnifies, a double click shows all.
 
 const MARGIN = { left: 68, right: 14, top: 12, bottom: 44 };
-const SHAPES = { // of points, about the origin
+const SHAPES = {
+  // of points, about the origin
   circle: (r) => `M${r},0A${r},${r} 0 1 1 ${-r},0A${r},${r} 0 1 1 ${r},0`,
   square: (r) => `M${-r},${-r}H${r}V${r}H${-r}Z`,
   diamond: (r) => `M0,${-1.3 * r}L${1.3 * r},0L0,${1.3 * r}L${-1.3 * r},0Z`,
@@ -48,14 +49,23 @@ class Chart {
     this.height = this.frame.clientHeight;
     this.setScales();
     const svg = element("svg", {
-      width: this.width, height: this.height, role: "img", "aria-label": this.plot.label,
+      width: this.width,
+      height: this.height,
+      role: "img",
+      "aria-label": this.plot.label,
     });
     svg.append(...this.grid());
     const inside = element("svg", {
-      x: MARGIN.left, y: MARGIN.top, width: this.width - MARGIN.left - MARGIN.right,
+      x: MARGIN.left,
+      y: MARGIN.top,
+      width: this.width - MARGIN.left - MARGIN.right,
       height: this.height - MARGIN.top - MARGIN.bottom,
-      viewBox: [MARGIN.left, MARGIN.top, this.width - MARGIN.left - MARGIN.right,
-        this.height - MARGIN.top - MARGIN.bottom].join(" "),
+      viewBox: [
+        MARGIN.left,
+        MARGIN.top,
+        this.width - MARGIN.left - MARGIN.right,
+        this.height - MARGIN.top - MARGIN.bottom,
+      ].join(" "),
     });
     if (this.plot.diagonal) inside.append(this.diagonal());
     for (const series of this.shown) inside.append(this.series(series));
@@ -79,26 +89,68 @@ class Chart {
   }
 
   grid() {
-    const { x, y, plot } = this, made = [];
+    const { x, y, plot } = this,
+      made = [];
     const low = this.height - MARGIN.bottom;
     const across = (this.width - MARGIN.left - MARGIN.right) / 90;
     for (const { value, text } of ticks(x.domain, across)) {
       const at = x(value);
       made.push(element("line", { class: "grid", x1: at, x2: at, y1: MARGIN.top, y2: low }));
-      made.push(element("text", { class: "tick", x: at, y: low + 17, "text-anchor": "middle" }, text));
+      made.push(
+        element(
+          "text",
+          {
+            class: "tick",
+            x: at,
+            y: low + 17,
+            "text-anchor": "middle",
+          },
+          text,
+        ),
+      );
     }
     for (const { value, text } of ticks(y.domain, (low - MARGIN.top) / 55)) {
-      const at = y(value), end = this.width - MARGIN.right;
+      const at = y(value),
+        end = this.width - MARGIN.right;
       made.push(element("line", { class: "grid", x1: MARGIN.left, x2: end, y1: at, y2: at }));
-      made.push(element("text", {
-        class: "tick", x: MARGIN.left - 8, y: at + 4, "text-anchor": "end" }, text));
+      made.push(
+        element(
+          "text",
+          {
+            class: "tick",
+            x: MARGIN.left - 8,
+            y: at + 4,
+            "text-anchor": "end",
+          },
+          text,
+        ),
+      );
     }
-    const middle = (MARGIN.left + this.width - MARGIN.right) / 2, half = (low + MARGIN.top) / 2;
-    made.push(element("text", {
-      class: "axis", x: middle, y: this.height - 6, "text-anchor": "middle" }, plot.x.label));
-    made.push(element("text", {
-      class: "axis", transform: `translate(13 ${half}) rotate(-90)`, "text-anchor": "middle",
-    }, plot.y.label));
+    const middle = (MARGIN.left + this.width - MARGIN.right) / 2,
+      half = (low + MARGIN.top) / 2;
+    made.push(
+      element(
+        "text",
+        {
+          class: "axis",
+          x: middle,
+          y: this.height - 6,
+          "text-anchor": "middle",
+        },
+        plot.x.label,
+      ),
+    );
+    made.push(
+      element(
+        "text",
+        {
+          class: "axis",
+          transform: `translate(13 ${half}) rotate(-90)`,
+          "text-anchor": "middle",
+        },
+        plot.y.label,
+      ),
+    );
     return made;
   }
 
@@ -106,7 +158,11 @@ class Chart {
     const low = Math.max(this.x.domain[0], this.y.domain[0]);
     const high = Math.min(this.x.domain[1], this.y.domain[1]);
     return element("line", {
-      class: "diagonal", x1: this.x(low), y1: this.y(low), x2: this.x(high), y2: this.y(high),
+      class: "diagonal",
+      x1: this.x(low),
+      y1: this.y(low),
+      x2: this.x(high),
+      y2: this.y(high),
     });
   }
 
@@ -124,7 +180,8 @@ class Chart {
 
   mark(point, shape, size) {
     return element("path", {
-      class: "mark", d: SHAPES[shape](size),
+      class: "mark",
+      d: SHAPES[shape](size),
       transform: `translate(${this.x(point.x).toFixed(1)} ${this.y(point.y).toFixed(1)})`,
     });
   }
@@ -141,7 +198,8 @@ class Chart {
     const made = [];
     if (this.plot.picked === undefined) return made;
     const of = this.plot.series.flatMap((series) =>
-      series.points.filter((p) => p.id === this.plot.picked).map((point) => ({ series, point })));
+      series.points.filter((p) => p.id === this.plot.picked).map((point) => ({ series, point })),
+    );
     if (of.length > 1) {
       const along = of.map(({ point }) => `${this.x(point.x)},${this.y(point.y)}`);
       made.push(element("polyline", { class: "link", points: along.join(" ") }));
@@ -155,20 +213,38 @@ class Chart {
   }
 
   drawLegend() {
-    const keys = this.plot.series.filter(({ points }) => points.some((p) => Number.isFinite(p.x) && Number.isFinite(p.y)));
-    this.legend.replaceChildren(...keys.map(({ name, look, shape, line, size }) => {
-      const drawn = line
-        ? element("polyline", { points: "0,6 16,6" })
-        : element("path", { class: "mark", d: SHAPES[shape](Math.min(size, 4.5)), transform: "translate(8 6)" });
-      const swatch = element("svg", { width: 16, height: 12, class: `series ${look}`, "aria-hidden": "true" }, drawn);
-      const shown = !this.hidden.has(name);
-      const button = element("button", { type: "button", "aria-pressed": String(shown) }, swatch, name);
-      button.onclick = () => {
-        shown ? this.hidden.add(name) : this.hidden.delete(name);
-        this.draw();
-      };
-      return element("li", {}, button);
-    }));
+    const keys = this.plot.series.filter(({ points }) =>
+      points.some((p) => Number.isFinite(p.x) && Number.isFinite(p.y)),
+    );
+    this.legend.replaceChildren(
+      ...keys.map(({ name, look, shape, line, size }) => {
+        const drawn = line
+          ? element("polyline", { points: "0,6 16,6" })
+          : element("path", {
+              class: "mark",
+              d: SHAPES[shape](Math.min(size, 4.5)),
+              transform: "translate(8 6)",
+            });
+        const swatch = element(
+          "svg",
+          {
+            width: 16,
+            height: 12,
+            class: `series ${look}`,
+            "aria-hidden": "true",
+          },
+          drawn,
+        );
+        const shown = !this.hidden.has(name);
+        const pressed = String(shown);
+        const button = element("button", { type: "button", "aria-pressed": pressed }, swatch, name);
+        button.onclick = () => {
+          shown ? this.hidden.add(name) : this.hidden.delete(name);
+          this.draw();
+        };
+        return element("li", {}, button);
+      }),
+    );
   }
 
   listen() {
@@ -178,24 +254,32 @@ class Chart {
     frame.setAttribute("aria-label", "Chart of the units: arrow keys go from one to the next");
     frame.addEventListener("keydown", (event) => this.step(event));
     frame.addEventListener("pointermove", (event) => this.hover(event));
-    frame.addEventListener("pointerleave", () => { this.tip.hidden = true; });
+    frame.addEventListener("pointerleave", () => {
+      this.tip.hidden = true;
+    });
     frame.addEventListener("pointerdown", (event) => this.drag(event));
-    frame.addEventListener("dblclick", () => { this.window = null; this.draw(); });
+    frame.addEventListener("dblclick", () => {
+      this.window = null;
+      this.draw();
+    });
   }
 
   // Points that can be picked, with their places in pixels, from left to right.
   places() {
     const inside = (p) => p.id !== undefined && Number.isFinite(p.x) && Number.isFinite(p.y);
-    return this.shown.flatMap((series) => series.points.filter(inside))
+    return this.shown
+      .flatMap((series) => series.points.filter(inside))
       .map((point) => ({ point, left: this.x(point.x), top: this.y(point.y) }))
       .sort((a, b) => a.left - b.left || a.point.id - b.point.id);
   }
 
   nearest(event) {
     const box = this.frame.getBoundingClientRect();
-    let found = null, least = NEAR;
+    let found = null,
+      least = NEAR;
     for (const place of this.places()) {
-      const far = Math.hypot(place.left + box.left - event.clientX, place.top + box.top - event.clientY);
+      const away = [place.left + box.left - event.clientX, place.top + box.top - event.clientY];
+      const far = Math.hypot(...away);
       if (far < least) [found, least] = [place, far];
     }
     return found;
@@ -217,13 +301,18 @@ class Chart {
   drag(event) {
     const box = this.frame.getBoundingClientRect();
     const place = (e) => [e.clientX - box.left, e.clientY - box.top];
-    const from = place(event), band = element("div", { class: "band" });
+    const from = place(event),
+      band = element("div", { class: "band" });
     this.frame.setPointerCapture(event.pointerId);
     const move = (e) => {
       const to = place(e);
-      if (!band.parentNode && Math.hypot(to[0] - from[0], to[1] - from[1]) > 6) this.frame.append(band);
-      ["left", "top"].forEach((side, k) => { band.style[side] = `${Math.min(from[k], to[k])}px`; });
-      ["width", "height"].forEach((side, k) => { band.style[side] = `${Math.abs(from[k] - to[k])}px`; });
+      if (Math.hypot(to[0] - from[0], to[1] - from[1]) > 6) this.frame.append(band);
+      ["left", "top"].forEach((side, k) => {
+        band.style[side] = `${Math.min(from[k], to[k])}px`;
+      });
+      ["width", "height"].forEach((side, k) => {
+        band.style[side] = `${Math.abs(from[k] - to[k])}px`;
+      });
     };
     const up = (e) => {
       this.frame.removeEventListener("pointermove", move);
@@ -236,7 +325,7 @@ class Chart {
       }
     };
     this.frame.addEventListener("pointermove", move);
-    this.frame.addEventListener("pointerup", up, { once: true });
+    this.frame.addEventListener("lostpointercapture", up, { once: true });
   }
 
   magnify(from, to) {
@@ -255,39 +344,4 @@ class Chart {
     const at = ids.indexOf(this.plot.picked);
     this.pick(ids[(at + way + ids.length) % ids.length]);
   }
-}
-
-// A function from a domain to pixels, with its inverse.
-function scale([low, high], [start, end]) {
-  const along = (value) => start + (value - low) / (high - low) * (end - start);
-  along.domain = [low, high];
-  along.back = (pixel) => low + (pixel - start) / (end - start) * (high - low);
-  return along;
-}
-
-// Least and greatest value of some points with their bars, and a little more.
-function extent(points, name, bar) {
-  let low = Infinity, high = -Infinity;
-  for (const point of points) {
-    if (!Number.isFinite(point[name])) continue;
-    low = Math.min(low, point[name] - (point[bar] ?? 0));
-    high = Math.max(high, point[name] + (point[bar] ?? 0));
-  }
-  if (low > high) return [0, 1];
-  const more = 0.06 * (high - low) || 0.05 * Math.abs(high) || 1;
-  return [low - more, high + more];
-}
-
-// Round values in a domain, about so many.
-function ticks([low, high], count) {
-  const rough = (high - low) / Math.max(count, 2);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
-  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) {
-    const value = Number((k * step).toFixed(digits));
-    found.push({ value, text: value.toLocaleString("en-US", { minimumFractionDigits: digits }) });
-  }
-  return found;
 }

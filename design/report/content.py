@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from design.designs import Designs, read_designs
-from design.output import histories, optimum
+from design.output import histories
 from design.plan import (
     DESCRIBED,
     LABELLED,
@@ -15,7 +15,15 @@ from design.plan import (
     read_plan,
 )
 from design.report import provenance, reliability
-from design.report.units import designs_shown, number, rival_shown, start_shown, table
+from design.report.units import (
+    designs_shown,
+    number,
+    numbered,
+    of_another_solid,
+    rival_shown,
+    start_shown,
+    table,
+)
 from homog.dataset import Dataset
 from homog.errors import DataError, HomogError, ParameterError, naming
 from learn.metrics import LEVELS
@@ -46,36 +54,22 @@ def content(folder, rivals=()):
     folder = Path(folder)
     description, plan = read_description(folder), read_plan(folder)
     designs, done = verified(folder, plan)
-    task, notices = plan.task, []
-    if done < plan.rounds:
-        notices.append(
-            f"The run is not finished: these are the designs of {done} of {plan.rounds} rounds; "
-            "homog design --resume goes on with it."
-        )
-    units = designs_shown(designs, task)
-    start, why_no_start = _start(folder, plan)
-    others = {"start": start, "rival": [u for rival in rivals for u in rival_shown(rival)]}
-    stated, why_not_stated = _stated(plan, description)
-    with naming(folder):
-        convergence = _convergence(folder, task)
-    names = task.predicted_goals
+    task = plan.task
+    solid = {name: number(designs.attributes[name]) for name in ("E", "nu", "scatter")}
+    units = {"design": designs_shown(designs, task)}
+    units["start"], no_start = _start(folder, plan, solid)
+    units["rival"] = numbered([u for rival in rivals for u in rival_shown(rival, solid)])
+    tables = {kind: table(units[kind]) for kind in ("start", "rival")}
     return {
         "task": _asked(task),
-        "solid": {name: number(designs.attributes[name]) for name in ("E", "nu", "scatter")},
-        "edge": int(designs.cells.shape[0]),
-        "units": [*units, *others["start"], *others["rival"]],
-        "tables": {"design": designs.csv(), **{kind: table(of) for kind, of in others.items()}},
-        "notices": notices + failures(units),
-        "optimum": optimum(designs),
+        "solid": solid,
+        "units": [*units["design"], *units["start"], *units["rival"]],
+        "tables": {"design": designs.csv(), **tables},
+        "notices": _unfinished(done, plan.rounds) + failures(units["design"]),
         "rounds": _rounds(designs, plan),
-        "convergence": convergence,
-        "reliability": {
-            "levels": LEVELS.tolist(),
-            "designs": reliability.of_designs(designs, names),
-            "validation": reliability.of_validation(stated, names) if stated else {},
-            "missing": why_not_stated,
-        },
-        "missing_start": why_no_start,
+        "convergence": _convergence(folder, task),
+        "reliability": _reliability(designs, plan, description["surrogate"]),
+        "missing_start": no_start,
         "provenance": _provenance(folder, plan, description, rivals),
     }
 
@@ -109,16 +103,25 @@ def _read(path):
     return designs
 
 
+def _unfinished(done, rounds):
+    if done == rounds:
+        return []
+    return [
+        f"The run is not finished: these are the designs of {done} of {rounds} rounds; "
+        "homog design --resume goes on with it."
+    ]
+
+
 def failures(units):
     """What has to be said of designs above all others, as sentences."""
     found = {}
     for unit in units:
         for problem in unit["problems"]:
             found.setdefault(problem["kind"], []).append(unit["row"])
-    return [f"{_numbered(rows)}: {kind}." for kind, rows in found.items()]
+    return [f"{_listed(rows)}: {kind}." for kind, rows in found.items()]
 
 
-def _numbered(rows):
+def _listed(rows):
     """Numbers of designs, those that follow each other as a range."""
     ranges = []
     for row in rows:
@@ -143,28 +146,40 @@ def _asked(task):
     }
 
 
-def _start(folder, plan):
+def _start(folder, plan, solid):
     """The best labelled units that the run knows, or why there are none."""
-    path = Path(plan.units) if plan.units else folder / LABELLED
-    labelled = folder / LABELLED if (folder / LABELLED).is_file() else path
-    if not labelled.is_file():
+    path = folder / LABELLED
+    if plan.units and not path.is_file():
+        path = Path(plan.units)
+    if not path.is_file():
         return [], "The units that the search started from have no labels in the folder."
-    with naming(labelled), Dataset(labelled) as units:
-        if not len(units.labels):
+    with naming(path), Dataset(path) as units:
+        labels = units.labels
+        if not len(labels):
             return [], "The units that the search started from have no labels."
-    found = start_shown(labelled, plan.task)
+        if of_another_solid(labels.attributes, solid):
+            return [], "The units that the search started from have labels of another solid."
+        found = start_shown(units, plan.task)
     return found, "" if found else "No unit that the search started from meets what was asked."
 
 
-def _stated(plan, description):
-    """The surrogate of the run, or None and why it tells nothing."""
+def _reliability(designs, plan, digest):
+    """Coverage of the designs, and of the validation units where the surrogate is still there."""
+    names, missing, stated = plan.task.predicted_goals, "", {}
     try:
         surrogate = Surrogate.load(plan.model)
+        if identity(surrogate) == digest:
+            stated = reliability.of_validation(surrogate, names)
+        else:
+            missing = "the surrogate in its folder is not the one that the run was made with"
     except HomogError as error:
-        return None, str(error)
-    if identity(surrogate) != description["surrogate"]:
-        return None, "The surrogate in its folder is not the one that the run was made with."
-    return surrogate, ""
+        missing = str(error)
+    return {
+        "levels": LEVELS.tolist(),
+        "designs": reliability.of_designs(designs, names),
+        "validation": stated,
+        "missing": missing,
+    }
 
 
 def _convergence(folder, task):
@@ -172,7 +187,7 @@ def _convergence(folder, task):
     found = []
     for history in histories(folder, task):
         if history.shape[1] != len(task.goals):
-            raise DataError("history.csv is not one of its run; copy the folder again")
+            raise DataError(f"{folder}: a history.csv is not that of the run; copy it again")
         columns = zip(task.goals, history.T, strict=True)
         found.append({goal.name: [number(v) for v in column] for goal, column in columns})
     return found

@@ -13,6 +13,9 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// Do something when the browser has nothing better to do.
+const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(work, 20));
+
 function byId(id) {
   return document.getElementById(id);
 }
@@ -22,14 +25,18 @@ function readable(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (size >= 1e7 || (size && size < 1e-4)) return value.toExponential(digits - 2);
-  return value.toLocaleString("en-US", size >= 1000
-    ? { maximumFractionDigits: 0 }
-    : { minimumSignificantDigits: size ? digits : 1, maximumSignificantDigits: digits });
+  return value.toLocaleString(
+    "en-US",
+    size >= 1000
+      ? { maximumFractionDigits: 0 }
+      : { minimumSignificantDigits: size ? digits : 1, maximumSignificantDigits: digits },
+  );
 }
 
 // A number that somebody gave, as it was given.
 function given(value) {
-  return value === null || value === undefined ? "–" : value.toLocaleString("en-US", { maximumFractionDigits: 6 });
+  if (value === null || value === undefined) return "–";
+  return value.toLocaleString("en-US", { maximumFractionDigits: 6 });
 }
 
 function percent(share, digits = 1) {

@@ -15,7 +15,8 @@ function npyFile(octant) {
 // A binary STL of the surface of the voxels, in millimetres.
 function stlFile(octant) {
   const corners = voxelSurface(octant.cell(), octant.edge);
-  const scale = SIZE / octant.edge / STEPS, count = corners.length / 9;
+  const scale = SIZE / octant.edge / STEPS,
+    count = corners.length / 9;
   const view = new DataView(new ArrayBuffer(84 + 50 * count));
   view.setUint32(80, count, true);
   for (let n = 0; n < count; n++) {
@@ -26,7 +27,8 @@ function stlFile(octant) {
 }
 
 function normalOf([ax, ay, az, bx, by, bz, cx, cy, cz]) {
-  const u = [bx - ax, by - ay, bz - az], v = [cx - ax, cy - ay, cz - az];
+  const u = [bx - ax, by - ay, bz - az],
+    v = [cx - ax, cy - ay, cz - az];
   const normal = [0, 1, 2].map((k) => {
     const [i, j] = [(k + 1) % 3, (k + 2) % 3];
     return u[i] * v[j] - u[j] * v[i];

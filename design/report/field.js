@@ -25,7 +25,8 @@ class SmoothField {
 }
 
 function doubled(octant) {
-  const n = octant.length, m = 2 * n;
+  const n = octant.length,
+    m = 2 * n;
   const values = new Float32Array(m ** 3);
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < m; j++) {
@@ -40,7 +41,8 @@ function doubled(octant) {
 function blurred(values, n, deviation) {
   const radius = Math.ceil(3 * deviation);
   const weights = Array.from({ length: 2 * radius + 1 }, (_, k) =>
-    Math.exp(-0.5 * ((k - radius) / deviation) ** 2));
+    Math.exp(-0.5 * ((k - radius) / deviation) ** 2),
+  );
   const sum = weights.reduce((a, b) => a + b);
   const mirrored = (k) => (k < 0 ? -1 - k : k >= n ? 2 * n - 1 - k : k);
   for (const stride of [1, n, n * n]) {
@@ -82,9 +84,13 @@ function distances(values, n, level) {
     for (let step = 0; step < found.length; step++) {
       const place = sign > 0 ? step : found.length - 1 - step;
       if (!found[place]) continue;
-      const i = Math.floor(place / (n * n)), j = Math.floor(place / n) % n, k = place % n;
+      const i = Math.floor(place / (n * n)),
+        j = Math.floor(place / n) % n,
+        k = place % n;
       for (const [a, b, c] of lower) {
-        const x = i + sign * a, y = j + sign * b, z = k + sign * c;
+        const x = i + sign * a,
+          y = j + sign * b,
+          z = k + sign * c;
         if (x < 0 || y < 0 || z < 0 || x >= n || y >= n || z >= n) continue;
         found[place] = Math.min(found[place], found[(x * n + y) * n + z] + 1);
       }

@@ -13,8 +13,14 @@ class Gallery {
     this.columns = columnsOf(units, goals);
     this.body = element("tbody");
     this.rows = units.map((unit, id) => this.row(unit, id));
-    host.append(this.filters(), element("div", { class: "scroll tall" },
-      element("table", { class: "units" }, this.head(), this.body)));
+    host.append(
+      this.filters(),
+      element(
+        "div",
+        { class: "scroll tall" },
+        element("table", { class: "units" }, this.head(), this.body),
+      ),
+    );
     this.arrange();
   }
 
@@ -23,17 +29,27 @@ class Gallery {
   }
 
   filters() {
-    const kinds = { all: "all", front: "front", best: "best of each kind", design: "designs",
-      start: "start", rival: "rivals" };
+    const kinds = {
+      all: "all",
+      front: "front",
+      best: "best of each kind",
+      design: "designs",
+      start: "start",
+      rival: "rivals",
+    };
     const made = element("p", { class: "filters", role: "group", "aria-label": "Which units" });
     for (const [kind, text] of Object.entries(kinds)) {
       const count = this.units.filter((unit) => this.isOf(unit, kind)).length;
       if (!count) continue;
-      const button = element("button", { type: "button", "aria-pressed": String(kind === this.kind) },
-        `${text} ${count}`);
+      const pressed = String(kind === this.kind);
+      const button = element(
+        "button",
+        { type: "button", "aria-pressed": pressed },
+        `${text} ${count}`,
+      );
       button.onclick = () => {
         this.kind = kind;
-        for (const other of made.children) other.setAttribute("aria-pressed", String(other === button));
+        for (const other of made.children) other.setAttribute("aria-pressed", other === button);
         this.arrange();
       };
       made.append(button);
@@ -48,7 +64,8 @@ class Gallery {
       button.onclick = () => this.sort(column, cell);
       return cell;
     });
-    return element("thead", {}, element("tr", {}, element("th", { "aria-label": "picture" }), ...cells));
+    const picture = element("th", { "aria-label": "picture" });
+    return element("thead", {}, element("tr", {}, picture, ...cells));
   }
 
   // By a column, the greatest first; another click turns the order.
@@ -61,7 +78,8 @@ class Gallery {
   }
 
   row(unit, id) {
-    const canvas = element("canvas", { width: 2 * SMALL, height: 2 * SMALL, "aria-hidden": "true" });
+    const pixels = 2 * SMALL;
+    const canvas = element("canvas", { width: pixels, height: pixels, "aria-hidden": "true" });
     const cells = this.columns.map((column, n) => {
       if (n) return element("td", { class: column.look }, column.text(unit));
       const button = element("button", { type: "button", class: "name" }, unit.name);
@@ -75,7 +93,8 @@ class Gallery {
   arrange() {
     const ids = [...this.units.keys()].filter((id) => this.isOf(this.units[id], this.kind));
     if (this.order) {
-      const { column, sign } = this.order, last = -sign * Infinity;
+      const { column, sign } = this.order,
+        last = -sign * Infinity;
       const value = (id) => column.value(this.units[id]) ?? last;
       ids.sort((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) || a - b);
     }
@@ -94,7 +113,8 @@ class Gallery {
     const viewer = new Viewer(canvas);
     viewer.colours = colours;
     const draw = (row) => {
-      const unit = this.units[row.dataset.id], target = row.querySelector("canvas");
+      const unit = this.units[row.dataset.id],
+        target = row.querySelector("canvas");
       viewer.show(new Octant(unit.octant, unit.edge));
       viewer.drawAt(SMALL, SMALL, 4);
       target.getContext("2d").drawImage(canvas, 0, 0, target.width, target.height);
@@ -104,14 +124,17 @@ class Gallery {
       const row = this.waiting.shift();
       if (!row) return;
       draw(row);
-      requestIdleCallback(work);
+      whenIdle(work);
     };
-    const seen = new IntersectionObserver((entries) => {
-      const rows = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
-      rows.forEach((row) => seen.unobserve(row));
-      if (!this.waiting.length) requestIdleCallback(work);
-      this.waiting.push(...rows);
-    }, { rootMargin: "200px" });
+    const seen = new IntersectionObserver(
+      (entries) => {
+        const rows = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+        rows.forEach((row) => seen.unobserve(row));
+        if (!this.waiting.length) whenIdle(work);
+        this.waiting.push(...rows);
+      },
+      { rootMargin: "200px" },
+    );
     this.rows.forEach((row) => seen.observe(row));
   }
 }
@@ -121,8 +144,9 @@ function bestOfEachKind(units, goals) {
   const found = new Set();
   for (const kind of new Set(units.map((unit) => unit.kind))) {
     for (const { name, maximize } of goals) {
-      const mine = units.filter((unit) => unit.kind === kind && unit.front !== false
-        && Number.isFinite(unit.values[name]));
+      const mine = units.filter(
+        (unit) => unit.kind === kind && unit.front !== false && Number.isFinite(unit.values[name]),
+      );
       const sign = maximize ? -1 : 1;
       mine.sort((a, b) => sign * (a.values[name] - b.values[name]));
       if (mine.length) found.add(mine[0]);
@@ -132,23 +156,56 @@ function bestOfEachKind(units, goals) {
 }
 
 function columnsOf(units, goals) {
-  const of = (name, look = "number") => ({
-    label: nameOf(name), look, value: (unit) => unit.values[name],
-    text: (unit) => readable(unit.values[name]),
-  });
   const first = goals.find((goal) => goal.name !== "density")?.name ?? "K";
   const drift = (unit) => unit.fine?.[first] && unit.fine[first] / unit.values[first] - 1;
+  const column = (label, look, value, text) => ({ label, look, value, text });
+  const share = (label, of) => column(label, "number", of, (unit) => percent(of(unit)));
   return [
-    { label: "unit", look: "", value: (unit) => unit.name, text: (unit) => unit.name },
-    { label: "round", look: "number", value: (unit) => unit.round, text: (unit) => String(unit.round ?? "–") },
-    { label: "front", look: "text", value: (unit) => Number(Boolean(unit.front)), text: (unit) => (unit.front ? "●" : "") },
-    ...["density", "E", "nu", "K", "G", "K_ratio"].map((name) => of(name)),
-    { label: `${nameOf(first)} off`, look: "number", value: (unit) => errorOf(unit, first),
-      text: (unit) => percent(errorOf(unit, first)) },
-    { label: `${nameOf(first)} at 2×`, look: "number", value: drift, text: (unit) => percent(drift(unit)) },
-    { label: "void", look: "text", value: (unit) => Number(unit.open_cell), text: (unit) => (unit.open_cell ? "open" : "closed") },
-    { label: "feature", look: "number", value: (unit) => unit.feature, text: (unit) => given(unit.feature) },
-    { label: "to note", look: "note", value: (unit) => unit.problems.length,
-      text: (unit) => unit.problems.map(({ text }) => text).join("; ") },
+    column(
+      "unit",
+      "",
+      (unit) => unit.name,
+      (unit) => unit.name,
+    ),
+    column(
+      "round",
+      "number",
+      (unit) => unit.round,
+      (unit) => given(unit.round),
+    ),
+    column(
+      "front",
+      "text",
+      (unit) => Number(Boolean(unit.front)),
+      (unit) => (unit.front ? "●" : ""),
+    ),
+    ...["density", "E", "nu", "K", "G", "K_ratio"].map((name) =>
+      column(
+        nameOf(name),
+        "number",
+        (unit) => unit.values[name],
+        (unit) => readable(unit.values[name]),
+      ),
+    ),
+    share(`${nameOf(first)} off`, (unit) => errorOf(unit, first)),
+    share(`${nameOf(first)} at 2×`, drift),
+    column(
+      "void",
+      "text",
+      (unit) => Number(unit.open_cell),
+      (unit) => (unit.open_cell ? "open" : "closed"),
+    ),
+    column(
+      "feature",
+      "number",
+      (unit) => unit.feature,
+      (unit) => given(unit.feature),
+    ),
+    column(
+      "to note",
+      "note",
+      (unit) => unit.problems.length,
+      (unit) => unit.problems.map(({ text }) => text).join("; "),
+    ),
   ];
 }

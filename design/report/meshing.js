@@ -6,7 +6,8 @@ const STEPS = 1000; // per edge of a voxel
 // touch along an edge only, the middle of that edge is drawn into each of them by a step, so that
 // every edge has two faces.
 function voxelSurface(cell, n) {
-  const squares = squaresOf(cell, n), width = 2 * n + 1;
+  const squares = squaresOf(cell, n),
+    width = 2 * n + 1;
   const key = (a, b) => ((a[0] + b[0]) * width + a[1] + b[1]) * width + a[2] + b[2];
   const faces = new Uint8Array(width ** 3);
   for (const { loop } of squares) {
@@ -38,7 +39,12 @@ function squaresOf(cell, n) {
         const beyond = voxel.slice();
         beyond[axis] += 2 * side - 1;
         if (solid(beyond)) continue;
-        const loop = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([b, c]) => {
+        const loop = [
+          [0, 0],
+          [1, 0],
+          [1, 1],
+          [0, 1],
+        ].map(([b, c]) => {
           const corner = voxel.slice();
           corner[axis] += side;
           corner[(axis + 1) % 3] += b;

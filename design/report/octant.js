@@ -15,8 +15,10 @@ class Octant {
   // Whether a cell whose corner is the middle of this one shows more of its inside: less solid
   // lies in its faces.
   get opensFromTheMiddle() {
-    const layer = this.length ** 2, last = this.solid.length - layer;
-    let outer = 0, inner = 0;
+    const layer = this.length ** 2,
+      last = this.solid.length - layer;
+    let outer = 0,
+      inner = 0;
     for (let n = 0; n < layer; n++) {
       outer += this.solid[n];
       inner += this.solid[last + n];

@@ -8,7 +8,8 @@ from importlib.resources import files
 
 PROGRAM = (  # parts of one module; later ones use what earlier ones define
     "dom.js", "octant.js", "field.js", "meshing.js", "downloads.js", "viewer.js", "stage.js",
-    "chart.js", "quantities.js", "details.js", "gallery.js", "page.js",
+    "scales.js", "chart.js", "quantities.js", "report.js", "details.js", "gallery.js", "front.js",
+    "judgement.js", "page.js",
 )  # fmt: skip
 NETWORK = "default-src 'none'; base-uri 'none'; form-action 'none'"  # nothing is ever loaded
 

@@ -11,13 +11,18 @@ class Stage {
     this.listenToPointers();
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     for (const input of host.querySelectorAll("[name=tiles]")) {
-      input.onchange = () => this.change(() => { this.viewer.tiles = Number(input.value); });
+      input.onchange = () =>
+        this.change(() => {
+          this.viewer.tiles = Number(input.value);
+        });
     }
-    const plane = host.querySelector("[name=plane]"), share = host.querySelector("[name=share]");
+    const plane = host.querySelector("[name=plane]"),
+      share = host.querySelector("[name=share]");
     plane.append(...Object.keys(NORMALS).map((name) => element("option", {}, name)));
-    plane.onchange = share.oninput = () => this.change(() => {
-      this.viewer.section = { normal: NORMALS[plane.value], share: share.value / 100 };
-    });
+    plane.onchange = share.oninput = () =>
+      this.change(() => {
+        this.viewer.section = { normal: NORMALS[plane.value], share: share.value / 100 };
+      });
     host.querySelector("[name=reset]").onclick = () => this.change(() => this.viewer.reset());
     new ResizeObserver(() => this.viewer.draw()).observe(this.canvas);
   }
@@ -29,7 +34,11 @@ class Stage {
   // Take the colours of the page.
   paint() {
     const style = getComputedStyle(this.canvas);
-    const linear = (text) => text.match(/[\d.]+/g).slice(0, 3).map((x) => (x / 255) ** 2.2);
+    const linear = (text) =>
+      text
+        .match(/[\d.]+/g)
+        .slice(0, 3)
+        .map((x) => (x / 255) ** 2.2);
     this.viewer.colours = { body: linear(style.color), cut: linear(style.outlineColor) };
   }
 
@@ -49,11 +58,15 @@ class Stage {
       if (!canvas.hasPointerCapture(event.pointerId)) return;
       this.change(() => viewer.turn(0.008 * event.movementX, 0.008 * event.movementY));
     });
-    canvas.addEventListener("wheel", (event) => {
-      if (document.activeElement !== canvas) return; // who scrolls the page passes by
-      event.preventDefault();
-      this.change(() => viewer.magnify(Math.exp(-0.0012 * event.deltaY)));
-    }, { passive: false });
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        if (document.activeElement !== canvas) return; // who scrolls the page passes by
+        event.preventDefault();
+        this.change(() => viewer.magnify(Math.exp(-0.0012 * event.deltaY)));
+      },
+      { passive: false },
+    );
     canvas.addEventListener("dblclick", () => this.change(() => viewer.reset()));
   }
 

@@ -40,7 +40,6 @@ def designs_shown(designs, task):
     for n, packed in enumerate(designs.cells.packed):
         unit = {
             "kind": "design",
-            "row": n,
             "name": f"Design {n}",
             **_shape(packed, designs.cells.shape),
             "values": _values(designs.groups["labels"], designs.density, n),
@@ -50,7 +49,12 @@ def designs_shown(designs, task):
         for name, key in (("front", "front"), ("known", "known"), ("round", "round")):
             unit[key] = _plain(designs.groups["designs"][name][n])
         found.append(unit | _verified(designs.groups["verification"], n))
-    return found
+    return numbered(found)
+
+
+def numbered(units):
+    """The units with their rows in the table of their kind."""
+    return [{"row": row, **unit} for row, unit in enumerate(units)]
 
 
 def _shape(packed, shape):
@@ -128,12 +132,17 @@ def deviations_off(designs, name):
     return np.where(np.isfinite(off), off, np.nan)
 
 
-def start_shown(path, task):
+def of_another_solid(attributes, solid):
+    """Whether the attributes of labels name another solid: moduli do not compare then."""
+    return any(not np.isclose(attributes[name], solid[name]) for name in ("E", "nu"))
+
+
+def start_shown(units, task):
     """The units of a labelled dataset that no other one beats, of those that meet the task.
 
     Parameters
     ----------
-    path : str or Path
+    units : Dataset
     task : Task
 
     Returns
@@ -141,16 +150,18 @@ def start_shown(path, task):
     list of dict
         At most ``MOST_OF_START``.
     """
-    with naming(path), Dataset(path) as units:
-        labels = {name: units.labels[name] for name in (*CONSTANTS, "K_upper", "status")}
-        true = labels | {DENSITY: units.volume_fraction}
-        F = np.column_stack([true[g.name] * (-1 if g.maximize else 1) for g in task.goals])
-        good = np.flatnonzero(_meets(units, true, task) & np.isfinite(F).all(axis=1))
-        if not len(good):
-            return []
-        best = good[nondominated(F[good])]
-        best = best[spread_out(F[best], MOST_OF_START)]
-        return _shown(units, labels, best, "start")
+    labels = {name: units.labels[name] for name in (*CONSTANTS, "K_upper", "status")}
+    true = labels | {DENSITY: units.volume_fraction}
+    F = np.column_stack([true[g.name] * (-1 if g.maximize else 1) for g in task.goals])
+    good = np.flatnonzero(_meets(units, true, task) & np.isfinite(F).all(axis=1))
+    if not len(good):
+        return []
+    best = good[nondominated(F[good])]
+    names = [
+        f"{source}: {family}" for source, family in zip(units.source, units.family, strict=True)
+    ]
+    chosen = best[spread_out(F[best], MOST_OF_START)]
+    return numbered(_shown(units, labels, chosen, names, "start"))
 
 
 def _meets(units, true, task):
@@ -165,8 +176,14 @@ def _meets(units, true, task):
     return meets
 
 
-def rival_shown(folder):
+def rival_shown(folder, solid):
     """The units of a topology optimization, the best first.
+
+    Parameters
+    ----------
+    folder : str or Path
+    solid : dict
+        ``E`` and ``nu`` of the designs.
 
     Returns
     -------
@@ -177,7 +194,7 @@ def rival_shown(folder):
     ParameterError
         If the folder holds none that is finished.
     DataError
-        If its units are not cubic or have no labels.
+        If its units are not cubic, or have no labels or those of another solid.
     """
     folder = Path(folder)
     if not (folder / RECORD).is_file():
@@ -188,26 +205,31 @@ def rival_shown(folder):
     with naming(path), Dataset(path) as units:
         if not (units.cubic and len(units.labels)):
             raise DataError("expected cubic cells with labels, as homog topopt writes them")
+        if of_another_solid(units.labels.attributes, solid):
+            raise DataError(
+                "of another solid than the designs; repeat homog topopt with "
+                f"--E {solid['E']:g} --nu {solid['nu']:g}"
+            )
         labels = {name: units.labels[name] for name in (*CONSTANTS, "K_upper")}
-        return _shown(units, labels, np.arange(len(units)), "rival")
+        names = [f"{folder.resolve().name}: {start}" for start in units.family]
+        return _shown(units, labels, np.arange(len(units)), names, "rival")
 
 
-def _shown(units, labels, chosen, kind):
+def _shown(units, labels, chosen, names, kind):
     """Units of a dataset by their rows."""
-    density, names, sources = units.volume_fraction, units.family, units.source
+    density = units.volume_fraction
     feature, is_open = units.column("smallest_feature"), units.column("open_cell")
     return [
         {
             "kind": kind,
-            "row": place,
-            "name": f"{sources[n]}: {names[n]}",
+            "name": names[n],
             **_shape(units.packed(n), units.shape),
             "values": _values(labels, density, n),
             "open_cell": _plain(is_open[n]),
             "feature": _plain(feature[n]),
             "problems": [],
         }
-        for place, n in enumerate(chosen)
+        for n in chosen
     ]
 
 
@@ -219,7 +241,8 @@ def table(units):
     writer.writerow(["unit", *names, "open_cell", "smallest_feature"])
     for unit in units:
         values = [unit["values"][name] for name in names]
-        writer.writerow([unit["name"], *values, unit["open_cell"], unit["feature"]])
+        name = " ".join(unit["name"].split())  # a row is a line
+        writer.writerow([name, *values, unit["open_cell"], unit["feature"]])
     return stream.getvalue()
 
 

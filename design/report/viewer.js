@@ -90,7 +90,8 @@ void main() {
 
 const LENS = 0.32; // tangent of half the angle of view
 const START = { yaw: 0.6, pitch: 0.42, zoom: 1 };
-const SWIFT = 45, PATIENT = 350; // milliseconds that a frame may take while moving, and at rest
+const SWIFT = 45,
+  PATIENT = 350; // milliseconds that a frame may take while moving, and at rest
 
 class Viewer {
   constructor(canvas) {
@@ -110,7 +111,9 @@ class Viewer {
 
   // Show the cell of an octant.
   show(octant) {
-    const { gl } = this, field = new SmoothField(octant), n = field.length;
+    const { gl } = this,
+      field = new SmoothField(octant),
+      n = field.length;
     const wrap = [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R];
     for (const axis of wrap) gl.texParameteri(gl.TEXTURE_3D, axis, gl.MIRRORED_REPEAT);
     gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
@@ -137,7 +140,7 @@ class Viewer {
   draw(moving = false) {
     const { clientWidth, clientHeight } = this.canvas;
     if (!this.field || !clientWidth) return;
-    const affordable = (moving ? SWIFT : PATIENT) * 1e6 / this.nanoseconds;
+    const affordable = ((moving ? SWIFT : PATIENT) * 1e6) / this.nanoseconds;
     const ratio = Math.sqrt(affordable / (clientWidth * clientHeight));
     const finest = moving ? devicePixelRatio : 2 * devicePixelRatio;
     this.drawAt(clientWidth, clientHeight, Math.min(Math.max(ratio, 0.35), finest));
@@ -145,18 +148,20 @@ class Viewer {
 
   // Draw with some pixels of the picture for each of the page, and learn how long that takes.
   drawAt(width, height, ratio) {
-    const { gl, canvas } = this, begin = performance.now();
+    const { gl, canvas } = this,
+      begin = performance.now();
     canvas.width = Math.max(1, Math.round(width * ratio));
     canvas.height = Math.max(1, Math.round(height * ratio));
     gl.viewport(0, 0, canvas.width, canvas.height);
     this.setUniforms(width / height);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
-    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), pixels = canvas.width * canvas.height;
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0),
+      pixels = canvas.width * canvas.height;
     gl.flush();
     const wait = () => {
       if (gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED) return setTimeout(wait, 2);
       gl.deleteSync(fence);
-      this.nanoseconds = Math.max(1, 1e6 * (performance.now() - begin) / pixels);
+      this.nanoseconds = Math.max(1, (1e6 * (performance.now() - begin)) / pixels);
     };
     setTimeout(wait);
   }
@@ -165,9 +170,11 @@ class Viewer {
     const { gl, tiles, section } = this;
     const [sy, cy] = [Math.sin(this.yaw), Math.cos(this.yaw)];
     const [sp, cp] = [Math.sin(this.pitch), Math.cos(this.pitch)];
-    const right = [-sy, cy, 0], up = [-sp * cy, -sp * sy, cp], back = [cp * cy, cp * sy, sp];
+    const right = [-sy, cy, 0],
+      up = [-sp * cy, -sp * sy, cp],
+      back = [cp * cy, cp * sy, sp];
     const narrow = Math.min(aspect, 1);
-    const lens = [LENS * aspect / narrow, LENS / narrow];
+    const lens = [(LENS * aspect) / narrow, LENS / narrow];
     const length = Math.hypot(...section.normal);
     const normal = section.normal.map((n) => n / length);
     const depth = section.share * tiles * normal.reduce((a, b) => a + b);
@@ -177,7 +184,7 @@ class Viewer {
     gl.uniform1f(this.place("corner"), this.corner);
     gl.uniform2f(this.place("lens"), ...lens);
     gl.uniformMatrix3fv(this.place("turn"), false, [...right, ...up, ...back]);
-    gl.uniform1f(this.place("away"), 2.7 * tiles / this.zoom);
+    gl.uniform1f(this.place("away"), (2.7 * tiles) / this.zoom);
     gl.uniform4f(this.place("plane"), ...normal, section.share < 1 ? depth : 2 * tiles);
     gl.uniform3f(this.place("body"), ...this.colours.body);
     gl.uniform3f(this.place("cut"), ...this.colours.cut);
