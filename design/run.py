@@ -120,6 +120,7 @@ class _Run:
         self.settings = label_settings(surrogate)
 
     def run(self):
+        self._say_if_soft_units_win()
         rounds, best = [], None
         for number in range(1, self.plan.rounds + 1):
             folder = self.folder / f"round-{number}"
@@ -134,6 +135,16 @@ class _Run:
         result = result.ordered(self.plan.task)
         write_designs(self.folder / RESULT, result, self.plan.described())
         return result
+
+    def _say_if_soft_units_win(self):
+        """A modulus scatters at least by as much as that of the solid, which it is linear in."""
+        task, scatter = self.plan.task, self.settings.scatter
+        moduli = [g.name for g in task.goals if g.maximize and g.name in ("E", "G", "K")]
+        if moduli and task.risk * scatter >= 1:
+            self.tell.say(
+                f"a risk of {task.risk:g} takes more than there is of {moduli[0]}, which scatters "
+                f"by {100 * scatter:g} % with the solid: the softer a unit, the better it counts"
+            )
 
     def _task(self, number):
         """What a round looks for: all but the last explore, and risk less than the task says."""

@@ -307,6 +307,15 @@ def test_a_run_can_start_from_units_of_ones_own(model, labelled, tmp_path):
     assert designs.true("E")[0] == np.nanmax(designs.true("E"))
 
 
+@pytest.mark.parametrize(("risk", "said"), [(49.0, False), (50.0, True)])
+def test_a_risk_that_takes_all_of_a_modulus_is_told(model, tmp_path, risk, said):
+    """The solid scatters by 2 %, and every modulus with it."""
+    task = Task((Goal("E"),), Cleaning(Range(0.35, 0.55)), risk=risk, samples=8)
+    tell = Tell()
+    design(make_plan(model, task=task, rounds=1), tmp_path / "run", tell=tell)
+    assert ("a risk of 50 takes more than there is of E" in tell.lines[0]) == said
+
+
 def test_of_units_without_labels_those_are_labelled_that_a_search_starts_from(model, tmp_path):
     path = toys.write_labelled(tmp_path / "units.h5", change=dict.clear)
     task = Task((Goal("E"),), Cleaning(Range(0.3, 0.4)), samples=8)
