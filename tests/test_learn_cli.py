@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -480,35 +479,6 @@ def test_training_needs_no_pictures(run, labelled, tmp_path, monkeypatch):
     assert run("train", labelled, "-o", tmp_path / "model", *QUICK)[0] == 0
     assert Surrogate.load(tmp_path / "model")
     assert not (tmp_path / "model" / "curves.png").exists()
-
-
-def examples(command):
-    """Lines of the help that can be copied into a shell."""
-    return re.findall(r"^  homog (.+)$", command.epilog, re.M)
-
-
-@pytest.mark.parametrize("command", LEARN_COMMANDS, ids=NAMES)
-def test_examples_of_the_help_run(command, run, model, labelled, units, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(surrogate, "SHIPPED", model)
-    monkeypatch.setattr(learn_commands, "PICTURES", ("reliability",))
-    shutil.copy(labelled, "labelled.h5")
-    lines = examples(command)
-    assert lines
-    assert all(line in " ".join(run(command.name, "--help")[1].split()) for line in lines)
-    for line in lines:
-        arguments = shlex.split(line)
-        assert arguments[0] == command.name
-        if command.name != "train" or "--vae" in arguments:
-            shutil.rmtree("model", ignore_errors=True)
-            shutil.copytree(model, "model")
-        if command.name == "train":
-            arguments += ["--epochs", "1", "--threads", "1"]
-        code, out, err = run(*arguments)
-        assert code == 0, err
-        assert out
-        if command.name == "train":
-            shutil.rmtree(arguments[arguments.index("-o") + 1])
 
 
 @pytest.mark.parametrize("command", LEARN_COMMANDS, ids=NAMES)
