@@ -210,7 +210,8 @@ class DesignProblem:
             found = {**found, "K": bulk_modulus(self.surrogate, octants, samples, found)}
         if not samples:  # the plain prediction of the deterministic framework
             return found
-        return consistent(found, octants.mean((1, 2, 3)), Isotropic(origin["E"], origin["nu"]))
+        solid, scatter = Isotropic(origin["E"], origin["nu"]), origin.get("scatter", 0.0)
+        return consistent(found, octants.mean((1, 2, 3)), solid, scatter)
 
     def robust(self, name, prediction, maximize):
         """Mean of a property less, or if it is minimised plus, ``risk`` deviations."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from design import start
+from design.consistency import MODULI
 from design.designs import (
     PARTS,
     SOURCE,
@@ -137,9 +138,9 @@ class _Run:
         return result
 
     def _say_if_soft_units_win(self):
-        """A modulus scatters at least by as much as that of the solid, which it is linear in."""
+        """A modulus scatters at least by as much as that of the solid."""
         task, scatter = self.plan.task, self.settings.scatter
-        moduli = [g.name for g in task.goals if g.maximize and g.name in ("E", "G", "K")]
+        moduli = [goal.name for goal in task.goals if goal.maximize and goal.name in MODULI]
         if moduli and task.risk * scatter >= 1:
             self.tell.say(
                 f"a risk of {task.risk:g} takes more than there is of {moduli[0]}, which scatters "
