@@ -121,7 +121,7 @@ class _Run:
         self.settings = label_settings(surrogate)
 
     def run(self):
-        self._say_if_soft_units_win()
+        self._say_if_nothing_is_left()
         rounds, best = [], None
         for number in range(1, self.plan.rounds + 1):
             folder = self.folder / f"round-{number}"
@@ -137,14 +137,15 @@ class _Run:
         write_designs(self.folder / RESULT, result, self.plan.described())
         return result
 
-    def _say_if_soft_units_win(self):
+    def _say_if_nothing_is_left(self):
         """A modulus scatters at least by as much as that of the solid."""
         task, scatter = self.plan.task, self.settings.scatter
         moduli = [goal.name for goal in task.goals if goal.maximize and goal.name in MODULI]
         if moduli and task.risk * scatter >= 1:
             self.tell.say(
-                f"a risk of {task.risk:g} takes more than there is of {moduli[0]}, which scatters "
-                f"by {100 * scatter:g} % with the solid: the softer a unit, the better it counts"
+                f"a risk of {task.risk:g} leaves nothing of {moduli[0]}, which scatters by "
+                f"{100 * scatter:g} % or more as the solid does: stiff units count no better than "
+                "soft ones"
             )
 
     def _task(self, number):

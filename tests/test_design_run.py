@@ -313,7 +313,7 @@ def test_a_risk_that_takes_all_of_a_modulus_is_told(model, tmp_path, risk, said)
     task = Task((Goal("E"),), Cleaning(Range(0.35, 0.55)), risk=risk, samples=8)
     tell = Tell()
     design(make_plan(model, task=task, rounds=1), tmp_path / "run", tell=tell)
-    assert ("a risk of 50 takes more than there is of E" in tell.lines[0]) == said
+    assert ("a risk of 50 leaves nothing of E" in tell.lines[0]) == said
 
 
 def test_of_units_without_labels_those_are_labelled_that_a_search_starts_from(model, tmp_path):

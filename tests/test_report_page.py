@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ ARGUMENTS = (
     "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+CHANGED = 1.0  # grey values in the mean: how finely a view is drawn changes it by less
 INJECTED = "<img src=x onerror=window.hurt=1>"
 HOSTILE = "</script><img src=x onerror=window.hurt=1><b>bold</b>"
 
@@ -127,7 +129,7 @@ def test_a_click_on_the_front_shows_another_unit(shown):
     assert chosen != name
     assert shown.locator("#details h2").inner_text() == chosen
     assert chosen in shown.locator("tr[data-picked]").inner_text()
-    assert picture(shown) != before
+    assert mean_difference(picture(shown), before) > CHANGED
 
 
 def test_keys_go_through_the_front(shown):
@@ -149,7 +151,8 @@ def test_the_unit_turns_is_tiled_and_is_cut(shown):
     shown.mouse.up()
     pictures.append(picture(shown))
     canvas.focus()
-    shown.keyboard.press("ArrowLeft")
+    for _ in range(3):
+        shown.keyboard.press("ArrowLeft")
     pictures.append(picture(shown))
     shown.mouse.wheel(0, -300)
     pictures.append(picture(shown))
@@ -160,11 +163,12 @@ def test_the_unit_turns_is_tiled_and_is_cut(shown):
     pictures.append(picture(shown))
     shown.locator("[name=plane]").select_option("(111)")
     pictures.append(picture(shown))
-    assert len(set(pictures)) == len(pictures)
+    changes = [mean_difference(*pair) for pair in pairwise(pictures)]
+    assert min(changes) > CHANGED
     shown.get_by_role("button", name="reset").click()
     shown.locator("[name=share]").fill("100")
     shown.locator("[name=tiles][value='1']").check(force=True)
-    assert mean_difference(picture(shown), pictures[0]) < 2
+    assert mean_difference(picture(shown), pictures[0]) < CHANGED
 
 
 def mean_difference(*pictures):

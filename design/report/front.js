@@ -3,14 +3,10 @@
 class Front {
   constructor(pick) {
     this.chart = new Chart(byId("front"), pick);
-    const [first, second] = task.goals.map(({ name }) => name);
     this.axes = ["across", "upwards"].map((id) => byId(id));
-    const chosen = second
-      ? [first, second]
-      : [first === "density" ? "K" : `deviation of ${first}`, first];
     this.axes.forEach((select, n) => {
       select.append(...axes.map(({ key, label }) => element("option", { value: key }, label)));
-      select.value = chosen[n];
+      select.value = firstAxes()[n];
       select.onchange = () => this.draw();
     });
     this.draw();
@@ -78,4 +74,12 @@ class Front {
       ],
     });
   }
+}
+
+// Two goals over each other; one goal over its deviation, or where rivals have none over density.
+function firstAxes() {
+  const [first, second] = task.goals.map(({ name }) => name);
+  if (second) return [first, second];
+  if (first === "density") return ["K", first];
+  return [units.some(({ kind }) => kind === "rival") ? "density" : `deviation of ${first}`, first];
 }
