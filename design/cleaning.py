@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from homog.cell import is_open_mirrored, pieces
+from homog.cell import is_open_mirrored, leading_through
 from homog.errors import ParameterError
 from homog.thickness import opened, smallest_feature
 from learn.octants import SOLID
@@ -155,23 +155,11 @@ def _level(levels, densities, wanted):
 def _cleaned(solid, cleaning):
     """What of a solid is delivered, and 1 if that carries no load, else 0."""
     if cleaning.enclosed == "fill":
-        labels, through = _leading_through(~solid)
+        labels, through = leading_through(~solid)
         solid = ~np.isin(labels, through)
     if cleaning.min_feature > 1:
         solid = opened(solid, cleaning.min_feature, mirrored=True)
-    labels, through = _leading_through(solid)
+    labels, through = leading_through(solid)
     if not len(through):  # left as it is
         return solid, 1.0
-    sizes = np.bincount(labels.ravel())
-    return labels == through[np.argmax(sizes[through])], 0.0
-
-
-def _leading_through(octant):
-    """Labels of the pieces of an octant, and those of pieces that lead from cell to cell.
-
-    What touches both ends of one axis does so along all: on its way it meets the planes where two
-    coordinates are equal, and what meets them is its own image when these two are exchanged.
-    """
-    labels, _ = pieces(octant)
-    found = np.intersect1d(labels[0], labels[-1])
-    return labels, found[found > 0]
+    return labels == through[0], 0.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from homog.cell import permutes, pieces
+from homog.cell import leading_through
 
 
 def delivered(field, densities, volume_fraction):
@@ -59,13 +59,9 @@ def _fill(solid, order, count, left):
 
 
 def _spanning_part(octant):
-    """The largest part that permutations of the axes leave as it is and that spans the cell."""
-    labels, number = pieces(octant)
-    for label in 1 + np.argsort(-np.bincount(labels.ravel(), minlength=number + 1)[1:]):
-        part = labels == label
-        if permutes(part) and part[0].any() and part[-1].any():
-            return part
-    return None
+    """The largest part that spans the cell, or None."""
+    labels, through = leading_through(octant)
+    return labels == through[0] if len(through) else None
 
 
 def _border(solid, densities):

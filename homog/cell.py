@@ -137,6 +137,31 @@ def carries_mirrored(octant):
     return count == 1, bool(labels[0].any() and labels[-1].any())
 
 
+def leading_through(octant):
+    """Pieces of an octant with all permutations that lead from cell to cell.
+
+    What touches both ends of one axis does so along all: on its way it meets the planes where two
+    coordinates are equal, and what meets them is its own image when these two are exchanged.
+
+    Parameters
+    ----------
+    octant : (n, n, n) bool array
+        As of ``carries_mirrored``.
+
+    Returns
+    -------
+    labels : (n, n, n) array
+        As of ``pieces``.
+    through : (m,) array
+        Labels of those that lead through, the largest first.
+    """
+    labels, _ = pieces(octant)
+    found = np.intersect1d(labels[0], labels[-1])
+    found = found[found > 0]
+    sizes = np.bincount(labels.ravel())[found]
+    return labels, found[np.argsort(-sizes, kind="stable")]
+
+
 def permutes(octant):
     """Whether an octant is invariant under permutations of its axes."""
     return np.array_equal(octant, octant.transpose(1, 2, 0)) and np.array_equal(
