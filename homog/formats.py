@@ -128,23 +128,19 @@ def check_memory(needed, unknowns):
     DataError
         If less than that is available.
     """
-    free = available_memory()
-    if free is not None and needed > free:
-        raise DataError(
-            f"needs about {needed / 1e9:.1f} GB of memory for {unknowns} unknowns, "
-            f"{free / 1e9:.1f} GB are free; use a coarser grid or a larger machine"
-        )
+    remedy = "use a coarser grid or a larger machine"
+    check_free(needed, "needs", remedy, f" for {unknowns} unknowns")
 
 
-def check_free(needed, task, remedy):
+def check_free(needed, task, remedy, purpose=""):
     """Refuse what does not fit in the free memory.
 
     Parameters
     ----------
     needed : float
         Bytes.
-    task, remedy : str
-        What takes them, such as "reading it takes", and what to do.
+    task, remedy, purpose : str
+        What takes them, such as "reading it takes", what to do, and what they are for.
 
     Raises
     ------
@@ -154,7 +150,8 @@ def check_free(needed, task, remedy):
     free = available_memory()
     if free is not None and needed > free:
         raise DataError(
-            f"{task} about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; {remedy}"
+            f"{task} about {needed / 1e9:.1f} GB of memory{purpose}, {free / 1e9:.1f} GB are free; "
+            f"{remedy}"
         )
 
 
