@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from homog.dataset import Dataset
-from homog.errors import DataError, naming
+from homog.errors import naming
 from learn import metrics
 from learn.data import PARTS, Selection, training_data
 from learn.uncertainty import fixed_draws
@@ -71,8 +71,7 @@ class Evaluation:
         selection = Selection(surrogate.targets, origin["split seed"])
         with naming(path), Dataset(path) as dataset:
             self.data = training_data(dataset, selection, surrogate.architecture)
-        if any(origin[name] != self.data.origin[name] for name in ("E", "nu")):
-            raise DataError(f"{path}: labels of another solid than the surrogate's; label it again")
+            surrogate.check_solid(self.data.origin)
         self.own = origin["units"] == self.data.origin["units"]
         parts = PARTS if self.own else ("test",)
         if not self.own:

@@ -277,9 +277,7 @@ def true_values(surrogate, units):
         If they lack a target in all units, or are of another solid or of other cells.
     """
     check_dataset(units, surrogate.targets, surrogate.architecture.octant)
-    solid = units.labels.attributes
-    if any(solid.get(name) != surrogate.origin[name] for name in ("E", "nu")):
-        raise DataError("labels of another solid than the surrogate's; label it again")
+    surrogate.check_solid(units.labels.attributes)
     truth = np.column_stack([units.labels[name] for name in surrogate.targets])
     if not np.isfinite(truth).all(axis=1).any():
         names = ", ".join(surrogate.targets)

@@ -103,6 +103,21 @@ class Surrogate:
         self.framework.to(device)
         return self
 
+    def check_solid(self, solid):
+        """Refuse labels of another solid than those that it was trained on.
+
+        Parameters
+        ----------
+        solid : mapping
+            Attributes of the labels.
+
+        Raises
+        ------
+        DataError
+        """
+        if any(solid.get(name) != self.origin[name] for name in ("E", "nu")):
+            raise DataError("labels of another solid than the surrogate's; label it again")
+
     def encode(self, octants):
         """Latent vectors: means of z.
 
