@@ -73,13 +73,13 @@ def cell_fields(result, voxels, strain):
         of E; ``solid`` (nx, ny, nz) bool.
     """
     carrying = load_path(voxels).solid
-    displacement = result.fields.displacement(strain)
-    resisted = _strain(result.fields.displacement(result.fields.resisted(strain)))
+    carried = result.fields.resisted(strain)
+    resisted = _strain(result.fields.displacement(carried))
     stress = np.einsum("ij,jxyz->ixyz", result.material.stiffness, resisted) * carrying
     twice = result.fields.energy_derivative(np.outer(strain, strain)) * voxels.size
     return {
-        "displacement": displacement,
-        "strain": _strain(displacement),
+        "displacement": result.fields.displacement(strain),
+        "strain": resisted + np.reshape(strain - carried, (6, 1, 1, 1)),  # the rest is uniform
         "stress": stress,
         "energy": twice / 2 * carrying,
         "solid": voxels,
