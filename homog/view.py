@@ -22,7 +22,6 @@ COLOURS = {  # by source
     "isosurfaces": "#f0b84c",
     "files": "#a48ad4",
 }
-PICTURES = (".png", ".svg", ".pdf")
 TEXTS = {"svg.fonttype": "none", "svg.hashsalt": "homog", "pdf.fonttype": 42}
 NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same figure, the same file
 MAP = "viridis"  # even in lightness, and told apart by the colour-blind
@@ -166,7 +165,7 @@ def gallery(units, columns=8, refinement=1, progress=None):
     units : sequence of DatasetUnit
     columns : int
     refinement : int
-        See ``surface``.
+        See ``smooth_surface``.
     progress : callable, optional
         Called for each unit.
 
@@ -192,7 +191,7 @@ def tiles(cells, captions, columns=8, refinement=1, progress=None):
     captions : sequence of str
     columns : int
     refinement : int
-        See ``surface``.
+        See ``smooth_surface``.
     progress : callable, optional
         Called for each cell.
 

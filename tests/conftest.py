@@ -96,6 +96,14 @@ def triclinic():
 
 
 @pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder for outputs, to work in."""
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
 def run(capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
 

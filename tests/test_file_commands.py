@@ -21,14 +21,6 @@ SOLID = ["--E", "70e3", "--nu", "0.33"]
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder for outputs, to work in."""
-    (tmp_path / "out").mkdir()
-    monkeypatch.chdir(tmp_path / "out")
-    return tmp_path / "out"
-
-
-@pytest.fixture
 def unit(tmp_path):
     """A small triclinic unit in a file."""
     path = tmp_path / "unit.npy"

@@ -23,14 +23,6 @@ SOLID = ["--E", "70e3", "--nu", "0.33"]
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working folder."""
-    (tmp_path / "out").mkdir()
-    monkeypatch.chdir(tmp_path / "out")
-    return tmp_path / "out"
-
-
-@pytest.fixture
 def unit(tmp_path, triclinic):
     np.save(tmp_path / "unit.npy", triclinic)
     return tmp_path / "unit.npy"
