@@ -85,6 +85,12 @@ Examples:
     help="Share of the units with positive Poisson's ratio that each epoch uses.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--extra",
+    type=PATH,
+    multiple=True,
+    help="Labelled dataset whose units all train and judge nothing; may be repeated.",
+)
 @click.option("--vae", type=PATH, help="Surrogate whose autoencoder stays as it is.")
 @click.option(
     "--scratch",
@@ -105,7 +111,7 @@ Examples:
 @click.option("--half", is_flag=True, help="Store the weights in half precision.")
 @THREADS
 @FORCE
-def train(dataset, output, force, **options):
+def train(dataset, output, force, extra, **options):
     """Train a surrogate on a labelled dataset, into a folder.
 
     The same command continues where an interrupted training stopped.
@@ -119,7 +125,7 @@ def train(dataset, output, force, **options):
     base = surrogate_of(vae) if vae else None
     fabric = Devices(**where).launch()
     with one_voice(fabric.is_global_zero), training_bar(fabric.is_global_zero) as tell:
-        surrogate = train(dataset, output, plan, selection, fabric, tell, base, half, force)
+        surrogate = train(dataset, output, plan, selection, fabric, tell, base, half, force, extra)
     if fabric.is_global_zero:
         draw_curves(output)
         show(f"{output}: surrogate of {', '.join(surrogate.targets)}; see homog evaluate")

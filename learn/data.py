@@ -1,16 +1,18 @@
 """Training data: labelled units as tensors, split, selected and standardised."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from homog.errors import DataError, ParameterError
+from homog.dataset import Dataset
+from homog.errors import DataError, ParameterError, naming
 from homog.summary import dataset_hash
 from learn.networks import make_domain
 
 PARTS = ("training", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)
+SOLID = ("E", "nu", "scatter", "tol")  # what labels are of, besides units
 SLICE = 2000  # units read at a time
 FLOOR = 1e-7  # of standardised deviations, so that logarithms are finite
 
@@ -67,7 +69,7 @@ class TrainingData:
     Parameters
     ----------
     rows : (n,) int array
-        Of the dataset: units without labels are left out.
+        Of the dataset that the units are from: those without labels are left out.
     seen : (n, ...) uint8 tensor
         Octants as the network sees them.
     nominal, observed : (n, targets) array
@@ -80,7 +82,7 @@ class TrainingData:
         Index into ``PARTS``.
     scaler : Scaler
     origin : dict
-        What identifies the labels: hash of the units, solid, scatter.
+        What identifies the labels: hash of the units, solid, scatter, and hashes of extra units.
     """
 
     rows: np.ndarray
@@ -184,8 +186,71 @@ def training_data(dataset, selection, architecture):
         scaler=Scaler(known.mean(0), known.std(0)),
         origin={
             "units": dataset_hash(dataset),
-            **{name: float(solid[name]) for name in ("E", "nu", "scatter", "tol")},
+            **{name: float(solid[name]) for name in SOLID},
         },
+    )
+
+
+def with_extra(data, paths, selection, architecture):
+    """Training data with further units, all of them for training: they judge and choose nothing.
+
+    Those that equal a validation or test unit, or will after a shift by half a cell, are left out.
+
+    Parameters
+    ----------
+    data : TrainingData
+    paths : sequence of str or Path
+        Labelled datasets, of the same solid, scatter and tolerance.
+    selection : Selection
+    architecture : Architecture
+
+    Returns
+    -------
+    TrainingData
+        The scaler is that of ``data``.
+
+    Raises
+    ------
+    DataError
+        If a dataset has no such labels, or cells of another kind.
+    """
+    judging = np.flatnonzero(data.part > 0)
+    shifted = make_domain(architecture).shifted(data.seen[judging])
+    judges = {*_contents(data.seen[judging]), *_contents(shifted)}
+    for path in paths:
+        with naming(path), Dataset(path) as dataset:
+            more = training_data(dataset, selection, architecture)
+            if any(more.origin[name] != data.origin[name] for name in SOLID):
+                raise DataError("labels of another solid, scatter or tolerance; label it again")
+            if (more.scatter is None) != (data.scatter is None):
+                raise DataError("only one of the datasets has labels of scattered solids")
+        new = np.array([content not in judges for content in _contents(more.seen)])
+        data = _joined(data, more, new)
+    return data
+
+
+def _contents(seen):
+    """Bytes of each unit as the network sees it."""
+    return [row.tobytes() for row in np.packbits(seen.flatten(1).numpy(), axis=1)]
+
+
+def _joined(data, more, chosen):
+    """Training data and the chosen units of other data, as further training units."""
+    columns = {
+        name: np.concatenate([getattr(data, name), getattr(more, name)[chosen]])
+        for name in ("rows", "nominal", "observed", "auxetic")
+    }
+    scatter = None
+    if data.scatter is not None:
+        scatter = np.concatenate([data.scatter, more.scatter[chosen]])
+    part = np.full(np.count_nonzero(chosen), PARTS.index("training"))
+    return replace(
+        data,
+        **columns,
+        seen=torch.cat([data.seen, more.seen[torch.from_numpy(chosen)]]),
+        scatter=scatter,
+        part=np.concatenate([data.part, part]),
+        origin={**data.origin, "extra": [*data.origin.get("extra", []), more.origin["units"]]},
     )
 
 

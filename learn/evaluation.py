@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from homog.dataset import Dataset
-from homog.errors import naming
+from homog.errors import DataError, naming
 from learn import metrics
 from learn.data import PARTS, Selection, training_data
 from learn.uncertainty import fixed_draws
@@ -72,6 +72,8 @@ class Evaluation:
         with naming(path), Dataset(path) as dataset:
             self.data = training_data(dataset, selection, surrogate.architecture)
             surrogate.check_solid(self.data.origin)
+            if self.data.origin["units"] in origin.get("extra", ()):
+                raise DataError("all of these units trained the surrogate; judge it with others")
         self.own = origin["units"] == self.data.origin["units"]
         parts = PARTS if self.own else ("test",)
         if not self.own:

@@ -135,7 +135,7 @@ def training_curves(history):
     )
     start = 0
     for record in history["phases"]:
-        epochs = start + np.arange(1, record["epochs"] + 1)
+        epochs = [start + row["epoch"] for row in record["curves"]]
         for axes, term in zip(plots, terms, strict=True):
             for part, colour in (("training", COLOURS[0]), ("validation", COLOURS[1])):
                 values = [row.get(f"{part} {term}", np.nan) for row in record["curves"]]

@@ -196,8 +196,11 @@ class Progressive:
             With the weights of the last phase, in the mode for judging.
         """
         framework, name = self._joint()
-        alone = Weights(regression=1.0)
-        predictor = self._phase("predictor", alone, "predictor", learning_rate=2e-3, frozen=True)
+        rate = 2e-3 if self.base else 3e-4  # it starts from nothing, or from what it has learned
+        predictor = self._phase(
+            "predictor", Weights(regression=1.0), "predictor", learning_rate=rate, frozen=True,
+            tuning=not self.base,
+        )  # fmt: skip
         self._train(framework, predictor, name)
         return framework.eval()
 

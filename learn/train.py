@@ -14,7 +14,7 @@ from homog.dataset import Dataset
 from homog.errors import ParameterError, naming
 from homog.files import make_folder, write_atomically
 from learn.calibration import Calibration, calibrate
-from learn.data import PARTS, training_data
+from learn.data import PARTS, training_data, with_extra
 from learn.framework import Framework, Weights
 from learn.progressive import HISTORY, History, Progressive
 from learn.surrogate import DESCRIPTION, Surrogate
@@ -61,7 +61,9 @@ class Devices:
         return fabric
 
 
-def train(path, folder, plan, selection, fabric, tell=None, base=None, half=False, force=False):
+def train(
+    path, folder, plan, selection, fabric, tell=None, base=None, half=False, force=False, extra=()
+):
     """Train a surrogate; continues where an interrupted run stopped.
 
     Parameters
@@ -83,6 +85,8 @@ def train(path, folder, plan, selection, fabric, tell=None, base=None, half=Fals
         Whether to store the weights in half precision.
     force : bool
         Whether to start again where the folder holds a surrogate or another training.
+    extra : sequence of str or Path
+        Labelled datasets whose units all train, and judge nothing.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def train(path, folder, plan, selection, fabric, tell=None, base=None, half=Fals
     with naming(path), Dataset(path) as dataset:
         architecture = replace(plan.architecture, octant=dataset.stored_shape[0])
         data = training_data(dataset, selection, architecture)
+    data = with_extra(data, extra, selection, architecture)
     plan = replace(
         plan, architecture=architecture, scatter=data.scatter is not None,
         predictor=replace(plan.predictor, targets=len(selection.targets)),

@@ -63,6 +63,8 @@ class Phase:
         At the start.
     frozen : bool
         Whether only the predictor learns, on latent vectors that stay.
+    tuning : bool
+        Whether the weights that it starts from stay where no epoch gives better ones.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Phase:
     epochs: int
     learning_rate: float = 1e-3
     frozen: bool = False
+    tuning: bool = False
 
     @property
     def number(self):
@@ -84,7 +87,7 @@ class State:
     epoch: int = 0
     steps: int = 0
     best: float = float("inf")
-    best_epoch: int = -1
+    best_epoch: int = 0  # 0 is the start
     seconds: float = 0.0
     curves: list = None
 
@@ -177,6 +180,8 @@ class _Run:
         self.batch = max(1, share)
         self.training = trainer.data.members("training")
         self.validation = torch.from_numpy(trainer.data.members("validation"))
+        if phase.tuning:
+            self._judge({})
 
     def resume(self):
         """Take up the last checkpoint, if there is one."""
@@ -196,10 +201,8 @@ class _Run:
 
     def finished(self):
         state, optimiser = self.state, self.trainer.optimiser
-        waited = state.epoch - 1 - state.best_epoch
-        return state.epoch >= self.phase.epochs or (
-            state.epoch > 0 and waited >= optimiser.patience
-        )
+        waited = state.epoch - state.best_epoch
+        return state.epoch >= self.phase.epochs or waited >= optimiser.patience
 
     def chosen(self):
         """Indices of the units of this epoch, in their order, those of this device."""
@@ -233,7 +236,13 @@ class _Run:
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() * len(chosen)
         found = {f"training {k}": float(v) / len(order) for k, v in sums.items()}
-        self._judge(found, start)
+        self.state.epoch += 1
+        self.state.seconds += time.monotonic() - start
+        self._judge(found)
+        if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+            self.save()
+        if self.trainer.progress:
+            self.trainer.progress(self.phase, self.state.curves[-1])
 
     def _units(self, chosen):
         """Units of a step, some of them after a shift by half a cell."""
@@ -256,20 +265,17 @@ class _Run:
         for group in self.adam.param_groups:
             group["lr"] = rate * min(1.0, (done + 1) / 100)
 
-    def _judge(self, found, start):
+    def _judge(self, found):
+        """Add a row of the curves with the losses on validation; keep the best weights."""
+        start = time.monotonic()
         found |= {f"validation {k}": v for k, v in self.losses(self.validation).items()}
         state = self.state
         if found["validation total"] < state.best:
             state.best, state.best_epoch = found["validation total"], state.epoch
             self.best = _copied(self.framework)
-        state.epoch += 1
         state.seconds += time.monotonic() - start
         rate = self.adam.param_groups[0]["lr"]
         state.curves.append({"epoch": state.epoch, "learning rate": rate, **found})
-        if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
-            self.save()
-        if self.trainer.progress:
-            self.trainer.progress(self.phase, state.curves[-1])
 
     @torch.no_grad()
     def losses(self, units):
@@ -301,13 +307,15 @@ class _Run:
         """Restore the best weights, write them, and return the record of the phase."""
         self.framework.load_state_dict(self.best)
         state = self.state
+        rows = state.curves
+        best = next((row for row in rows if row["epoch"] == state.best_epoch), rows[-1])
         record = {
             "name": self.phase.name,
             "weights": asdict(self.phase.weights),
             "epochs": state.epoch,
-            "best epoch": state.best_epoch + 1,
+            "best epoch": state.best_epoch,
             "seconds": round(state.seconds, 1),
-            **{k: v for k, v in state.curves[state.best_epoch].items() if " " in k},
+            **{k: v for k, v in best.items() if " " in k},
             "curves": state.curves,
         }
         if self.fabric.is_global_zero:

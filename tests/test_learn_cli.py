@@ -78,7 +78,8 @@ def test_train_writes_a_surrogate_and_tells_of_its_way(run, labelled, tmp_path, 
     assert made.framework.settings.kind == "mdn"
     assert Image.open(folder / "curves.png").size[0] > 300
     with open(folder / "curves.csv", newline="") as file:
-        assert [row["phase"] for row in csv.DictReader(file)] == ["scratch", "predictor"]
+        rows = [(row["phase"], row["epoch"]) for row in csv.DictReader(file)]
+    assert rows == [("scratch", "1"), ("predictor", "0"), ("predictor", "1")]
 
 
 def test_options_of_train_reach_the_training(run, labelled, tmp_path):
@@ -93,6 +94,16 @@ def test_options_of_train_reach_the_training(run, labelled, tmp_path):
     assert [r["epochs"] for r in read_history(folder / "history.json")["phases"]] == [2, 2]
     stored = load((folder / "weights.safetensors").read_bytes())
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+
+
+def test_extra_units_reach_the_training(run, labelled, tmp_path):
+    paths = [toys.write_labelled(tmp_path / f"{count}.h5", count) for count in (30, 40)]
+    options = [option for path in paths for option in ("--extra", path)]
+    assert run("train", labelled, "-o", tmp_path / "model", *QUICK, *options)[0] == 0
+    assert len(Surrogate.load(tmp_path / "model").origin["extra"]) == 2
+    code, _, err = run("train", labelled, "-o", tmp_path / "m", *QUICK, "--extra", tmp_path / "no")
+    assert code == 2
+    assert str(tmp_path / "no") in err
 
 
 def test_train_without_weights_is_progressive(run, labelled, tmp_path):

@@ -7,7 +7,7 @@ import toys
 
 from homog import DataError, ParameterError
 from homog.dataset import Dataset, write_dataset
-from learn.data import PARTS, Selection, split, training_data
+from learn.data import PARTS, Selection, split, training_data, with_extra
 from learn.networks import Architecture
 from learn.octants import AsymmetricUnit
 
@@ -165,6 +165,55 @@ def test_labels_are_identified_by_units_and_solid(data, tmp_path):
     other = read(toys.write_labelled(tmp_path / "softer.h5", change=softer)).origin
     assert data.origin == {**other, "E": 70e3}
     assert read(toys.write_labelled(tmp_path / "fewer.h5", 60)).origin["units"] != other["units"]
+
+
+def turned(octants):
+    """Octants of the cells after a shift by half a cell."""
+    return octants[:, ::-1, ::-1, ::-1]
+
+
+def test_extra_units_train_and_none_of_them_is_one_that_judges(data, tmp_path):
+    """Those that differ by a shift of half a cell are the same."""
+    octants, fraction, shape = toys.octants()
+    judges = octants[data.rows[data.part > 0]]
+    judges = np.concatenate([judges, turned(judges)])
+    for name, units in {"same": octants, "turned": turned(octants)}.items():
+        path = tmp_path / f"{name}.h5"
+        write_dataset(path, toys.cells(units), toys.groups(toys.labels(fraction, shape)))
+        added = read(path)
+        new = np.array([not (unit == judges).all((1, 2, 3)).any() for unit in units])
+        assert toys.COUNT / 2 < np.count_nonzero(new) < toys.COUNT
+        found = with_extra(data, [path], toys.selection(), toys.SMALL)
+        of = slice(toys.COUNT, None)
+        assert np.array_equal(
+            found.members("training")[found.members("training") < of.start],
+            data.members("training"),
+        )
+        assert np.all(found.part[of] == PARTS.index("training"))
+        for column in ("nominal", "observed", "scatter", "auxetic", "rows"):
+            assert np.array_equal(getattr(found, column)[of], getattr(added, column)[new])
+            assert np.array_equal(getattr(found, column)[: of.start], getattr(data, column))
+        assert torch.equal(found.seen[of], added.seen[torch.from_numpy(new)])
+        for part in ("validation", "test"):
+            assert np.array_equal(found.members(part), data.members(part))
+        assert found.scaler is data.scaler
+        assert found.origin == {**data.origin, "extra": [added.origin["units"]]}
+    both = with_extra(data, [tmp_path / "same.h5", path], toys.selection(), toys.SMALL)
+    assert len(both.origin["extra"]) == 2
+    assert len(both.rows) > len(found.rows)
+
+
+def test_extra_units_are_of_the_same_solid(data, tmp_path):
+    def softer(content):
+        content["labels"][0]["E"] = 60e3
+
+    def forgotten(content):
+        del content["labels"][1]["dnu_dE_solid"]
+
+    for change, words in ((softer, "of another solid"), (forgotten, "only one of the datasets")):
+        path = toys.write_labelled(tmp_path / f"{change.__name__}.h5", 30, change=change)
+        with pytest.raises(DataError, match=f"{path.name}: .*{words}"):
+            with_extra(data, [path], toys.selection(), toys.SMALL)
 
 
 def spoiled(change):

@@ -80,6 +80,7 @@ def test_each_phase_starts_from_the_best_of_the_one_before(tmp_path):
     for name, before in zip(REGRESSION[1:], REGRESSION, strict=False):
         assert trainer.started(name) == before
     assert trainer.started("predictor") == "finish"
+    assert trainer.phases[-1].tuning
     assert not framework.training
 
 
@@ -199,6 +200,7 @@ def test_the_autoencoder_of_a_base_stays(tmp_path):
     trainer, _, framework = run(tmp_path, plan, base=base)
     assert trainer.names == ["predictor"]
     assert trainer.starts == [None]
+    assert not trainer.phases[0].tuning  # from nothing
     assert len(framework.predictor.members) == 2
     state = framework.vae.state_dict()
     for name, tensor in base.framework.vae.state_dict().items():

@@ -19,6 +19,7 @@ from learn import train as module
 from learn import training
 from learn.calibration import calibrate
 from learn.data import training_data
+from learn.evaluation import Evaluation
 from learn.framework import Weights
 from learn.predictors import PredictorSettings
 from learn.progressive import read_history
@@ -96,7 +97,7 @@ def test_curves_are_the_losses_of_all_epochs(undisturbed):
         rows = list(csv.DictReader(file))
     records = read_history(undisturbed / "history.json")["phases"]
     expected = [(r["name"], row) for r in records for row in r["curves"]]
-    assert len(rows) == len(expected) == 36
+    assert len(rows) == len(expected) == 37  # the start of the predictor is one
     for found, (name, row) in zip(rows, expected, strict=True):
         assert (found["phase"], int(found["epoch"])) == (name, row["epoch"])
         for key in ("learning rate", "validation total", "training regression"):
@@ -319,6 +320,21 @@ def test_the_surrogate_says_what_it_was_trained_on(labelled, model):
     assert surrogate.origin == {**data.origin, "targets": ["E", "nu"], "split seed": 0}
     assert surrogate.scaler.mean == pytest.approx(data.scaler.mean)
     assert json.loads((model / "surrogate.json").read_text())["format"] == "homog surrogate"
+
+
+def test_extra_units_train_and_may_not_judge(labelled, tmp_path):
+    extra = toys.write_labelled(tmp_path / "extra.h5", 60)
+    found = run(labelled, tmp_path / "model", extra=[extra])
+    alone = run(labelled, tmp_path / "alone")
+    units, fewer = found.notes["units"], alone.notes["units"]
+    assert fewer["training"] < units["training"] <= fewer["training"] + 60
+    assert {**units, "training": 0} == {**fewer, "training": 0}
+    assert Evaluation(found, labelled, samples=2).own
+    with pytest.raises(DataError, match="all of these units trained the surrogate"):
+        Evaluation(found, extra, samples=2)
+    interrupted(labelled, tmp_path / "begun")
+    with pytest.raises(DataError, match="holds a training of other settings or labels"):
+        run(labelled, tmp_path / "begun", extra=[extra])
 
 
 def test_without_sensitivities_the_scatter_is_not_learned(tmp_path):

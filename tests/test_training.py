@@ -27,8 +27,9 @@ from learn.training import (
 OPTIMISER = Optimiser(batch=16, patience=50)
 JOINT = Phase("joint", Weights(1.0, 1e-3, 0.1), epochs=4)
 FROZEN = Phase("alone", Weights(regression=1.0), epochs=4, frozen=True)
+TUNING = replace(FROZEN, name="tuning", tuning=True)
 RECONSTRUCTION = Phase("latent", Weights(), epochs=4)
-PHASES = {phase.name: phase for phase in (JOINT, FROZEN, RECONSTRUCTION)}
+PHASES = {phase.name: phase for phase in (JOINT, FROZEN, TUNING, RECONSTRUCTION)}
 
 
 class Recorder(Trainer):
@@ -185,6 +186,20 @@ def test_the_best_weights_stay(trainer_of, data, tmp_path):
     again = toys.framework(seed=1)
     trainer.load(again, phase.name)
     assert_same(copied(again), copied(framework))
+
+
+def test_tuning_keeps_the_weights_that_no_epoch_betters(trainer_of, data):
+    trainer, framework = trainer_of(replace(OPTIMISER, patience=3)), toys.framework()
+    trainer.train(framework, replace(FROZEN, epochs=20, learning_rate=1e-2))
+    before = copied(framework)
+    record = trainer.train(framework, replace(TUNING, epochs=50, learning_rate=10.0))
+    assert (record["epochs"], record["best epoch"]) == (3, 0)
+    assert_same(copied(framework), before)
+    assert [row["epoch"] for row in record["curves"]] == [0, 1, 2, 3]
+    validation = torch.from_numpy(data.members("validation"))
+    with torch.no_grad():
+        terms = framework(toys.batch(data, validation), Weights(1.0, 0.0, 1.0), sample=False)
+    assert record["validation regression"] == pytest.approx(terms["regression"].item(), rel=1e-5)
 
 
 def test_losses_of_training_are_means_over_its_units(trainer_of, data):
