@@ -93,7 +93,8 @@ def fronts(options):
     """Robust and deterministic fronts of E and nu."""
     judge = Surrogate.load(options.model)
     found = {name: [front_of(f, judge) for f in getattr(options, name)] for name in PAPER}
-    head = {"designs": 8, "hypervolume": 12, "CV E": 8, "CV nu": 8, "error E": 9, "error nu": 9}
+    head = {"designs": 8, "hypervolume": 12, "CV E": 8, "CV nu": 8, "true E": 8, "true nu": 8}
+    head |= {"error E": 9, "error nu": 9}
     print(" " * 28 + "".join(f"{text:>{width}}" for text, width in head.items()))
     for name, runs in found.items():
         for folder, front in zip(getattr(options, name), runs, strict=True):
@@ -146,8 +147,13 @@ def front_of(folder, judge):
 
 
 def row_of(name, front):
-    """A line of the table: spread of the front, and medians over its designs."""
-    variation = 100 * np.median(front["total"] / np.abs(front["mean"]), axis=0)
+    """A line of the table: spread of the front, and medians over its designs.
+
+    The deviation that is stated is taken relative to the stated mean, and to the true value.
+    """
+    variation = np.concatenate(
+        [100 * np.median(front["total"] / np.abs(front[of]), axis=0) for of in ("mean", "true")]
+    )
     error = 100 * np.median(np.abs(front["predicted"] / front["true"] - 1), axis=0)
     numbers = "".join(f"{v:>7.2f}%" for v in variation) + "".join(f"{v:>8.2f}%" for v in error)
     return f"{name:<28}{len(front['true']):>8}{hypervolume(front['all true']):>12.1f}{numbers}"
