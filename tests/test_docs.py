@@ -17,11 +17,14 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 
 
 def commands(page):
-    """Lines of a page's blocks that start with ``homog`` or ``$ homog``, continuations joined."""
+    """Lines of a page's blocks that start with ``homog`` or ``$ homog``, continuations joined.
+
+    Those that show what a wrong value leads to are left out.
+    """
     found = []
     for block in BLOCK.findall(page.read_text()):
         text = re.sub(r"\\\n\s*", "", block)
-        found += re.findall(r"^(?:\$ )?(homog [a-z].*)$", text, re.M)
+        found += re.findall(r"^(?:\$ )?(homog [a-z].*)$(?!\nhomog: Invalid value)", text, re.M)
     return [SHELL.sub("", line) for line in found]
 
 
