@@ -8,6 +8,7 @@ import torch
 from homog.dataset import Dataset
 from homog.errors import DataError, ParameterError, naming
 from homog.summary import dataset_hash
+from homog.units.distinct import Distinct
 from learn.networks import make_domain
 
 PARTS = ("training", "validation", "test")
@@ -194,7 +195,7 @@ def training_data(dataset, selection, architecture):
 def with_extra(data, paths, selection, architecture):
     """Training data with further units, all of them for training: they judge and choose nothing.
 
-    Those that equal a validation or test unit, or will after a shift by half a cell, are left out.
+    Near-duplicates of validation and test units are left out (see ``homog.units.distinct``).
 
     Parameters
     ----------
@@ -214,9 +215,10 @@ def with_extra(data, paths, selection, architecture):
     DataError
         If a dataset has no such labels, or cells of another kind.
     """
-    judging = np.flatnonzero(data.part > 0)
-    shifted = make_domain(architecture).shifted(data.seen[judging])
-    judges = {*_contents(data.seen[judging]), *_contents(shifted)}
+    domain, judges = make_domain(architecture), Distinct()
+    if paths:
+        for octant in data.octants(np.flatnonzero(data.part > 0), domain):
+            judges.add(octant)
     for path in paths:
         with naming(path), Dataset(path) as dataset:
             more = training_data(dataset, selection, architecture)
@@ -224,14 +226,10 @@ def with_extra(data, paths, selection, architecture):
                 raise DataError("labels of another solid, scatter or tolerance; label it again")
             if (more.scatter is None) != (data.scatter is None):
                 raise DataError("only one of the datasets has labels of scattered solids")
-        new = np.array([content not in judges for content in _contents(more.seen)])
+        octants = more.octants(np.arange(len(more.rows)), domain)
+        new = np.array([not judges.has(octant) for octant in octants])
         data = _joined(data, more, new)
     return data
-
-
-def _contents(seen):
-    """Bytes of each unit as the network sees it."""
-    return [row.tobytes() for row in np.packbits(seen.flatten(1).numpy(), axis=1)]
 
 
 def _joined(data, more, chosen):

@@ -28,16 +28,24 @@ class Distinct:
 
     def like(self, octant):
         """Whether a cell like this was there before; if not, it is from now on."""
+        if self.has(octant):
+            return True
+        self.add(octant)
+        return False
+
+    def has(self, octant):
+        """Whether there is a cell like this."""
         solid, before = np.count_nonzero(octant), slice(self._count)
         for shifted in (octant, np.flip(octant)):
             words = _words(shifted)
             known = self._octants[before], self._solid[before]
             if self._count and find_similar(*known, words, solid, self._least) >= 0:
                 return True
-        self._add(_words(octant), solid)
         return False
 
-    def _add(self, words, solid):
+    def add(self, octant):
+        """Add a cell, whatever is there."""
+        words, solid = _words(octant), np.count_nonzero(octant)
         if self._count == len(self._solid):
             size = max(1024, 2 * self._count)
             octants, counts = np.empty((size, len(words)), np.uint64), np.empty(size, np.int64)
