@@ -1,7 +1,7 @@
 """Designs beside the publication's: rivals of case 1, fronts of case 2 (Tables 5, 6, Fig. 10, 11).
 
 python benchmarks/designs.py rivals labelled.h5 run/ --topopt to/
-python benchmarks/designs.py fronts --robust r0/ r1/ r2/ --deterministic d0/ d1/ d2/ [--model m/]
+python benchmarks/designs.py fronts --robust r0/ r1/ r2/ --deterministic d0/ d1/ d2/ -o f.png
 """
 
 import argparse
@@ -43,6 +43,7 @@ def main():
     of.add_argument("--robust", nargs="+", required=True)
     of.add_argument("--deterministic", nargs="+", required=True)
     of.add_argument("--model", help="surrogate that judges the uncertainty of all designs")
+    of.add_argument("-o", "--output", help="picture of the deviations (Fig. 11)")
     of.set_defaults(function=fronts)
     options = parser.parse_args()
     options.function(options)
@@ -119,8 +120,29 @@ def fronts(options):
         for robust, front in zip(found["robust"], found["deterministic"], strict=False)
     ]
     print(
-        f"\ndeterministic designs that a robust one beats in mean - 5 total, of each seed: {shares}"
+        f"\ndeterministic designs that a robust one beats in mean - 5 total, of each seed: "
+        f"{', '.join(f'{share:.2f}' for share in shares)}"
     )
+    if options.output:
+        draw_deviations(found, options.output)
+
+
+def draw_deviations(found, path):
+    """Figure 11: stated deviation relative to the true value, over the true value."""
+    import matplotlib.pyplot as plt
+
+    from homog.view import save_figure
+
+    figure, plots = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for i, (axes, target) in enumerate(zip(plots, ("E", "nu"), strict=True)):
+        for name, colour in zip(found, ("tab:blue", "tab:orange"), strict=True):
+            true = np.concatenate([front["true"][:, i] for front in found[name]])
+            total = np.concatenate([front["total"][:, i] for front in found[name]])
+            axes.scatter(true, 100 * total / true, s=14, color=colour, label=name)
+        axes.set(xlabel=f"{target}, finite elements", ylabel=f"CV of {target} in %", yscale="log")
+        axes.grid(alpha=0.3)
+    plots[0].legend()
+    save_figure(figure, path)
 
 
 def front_of(folder, judge):
