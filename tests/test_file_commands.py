@@ -78,6 +78,15 @@ def test_export_of_a_unit_of_a_dataset(run, folder, units_file):
     assert_refused(run("export", units_file, "other.stl", "--index", "99"), 2, "units.h5", "99")
 
 
+def test_export_says_where_void_is_enclosed(run, folder):
+    for name, depth in (("pore", 1), ("channel", 8)):
+        voxels = np.ones((8, 8, 8), bool)
+        voxels[3, 3, :depth] = False
+        np.save(folder / f"{name}.npy", voxels)
+        out = run("export", f"{name}.npy", f"{name}.stl")[1]
+        assert ("encloses void that no powder leaves" in out) == (name == "pore")
+
+
 def test_export_tiles_and_smooths(run, folder, tmp_path):
     bars = np.zeros((8, 8, 8), dtype=bool)
     bars[:, 2:6, 2:6] = bars[2:6, :, 2:6] = bars[2:6, 2:6, :] = True
