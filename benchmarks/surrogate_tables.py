@@ -1,9 +1,12 @@
-"""Tables of docs/surrogate.md that come from a training and its evaluation, as Markdown.
+"""Tables of docs/surrogate.md that come from trainings and their evaluations, as Markdown.
 
-python benchmarks/surrogate_tables.py model/ evaluation/
+python benchmarks/surrogate_tables.py training model/ evaluation/
+python benchmarks/surrogate_tables.py latent latents/
+python benchmarks/surrogate_tables.py predictors mdn.json ensemble.json ...
 
-Prints the phases, Tables C2 and C3 (the weights of the loss) and Table 3 (best and worst predicted
-units), the publication's numbers in brackets.
+The first prints the phases, Tables C2 and C3 (the weights of the loss) and Table 3 (best and worst
+predicted units), the second Table C1 (latent sizes), the third what evaluations found of several
+predictors (``homog evaluate ... --json``); the publication's numbers in brackets.
 """
 
 import json
@@ -12,6 +15,10 @@ from pathlib import Path
 
 from learn.progressive import HISTORY, phase_line, read_history
 
+LATENT = {  # Table C1: MSE of validation
+    "4": (None, "0.1032"), "16": (None, "0.0172"), "32": (None, "0.0162"),
+    "48": (None, "0.0160"), "64": (None, "0.0152"),
+}  # fmt: skip
 KL = {  # Table C2: KL weight, MSE of training and validation, KL of validation
     "0": ("0.0102", "0.0162", "inf"), "1e-08": ("0.0119", "0.0128", "8.799"),
     "1e-07": ("0.0085", "0.1034", "4.636"), "1e-06": ("0.0077", "0.0098", "3.414"),
@@ -41,10 +48,17 @@ KEYS = (
 
 
 def main():
-    model, evaluation = map(Path, sys.argv[1:])
-    history = read_history(model / HISTORY)
-    cases = json.loads((evaluation / "evaluation.json").read_text())
-    for name, text in tables(history, cases).items():
+    kind, *paths = sys.argv[1:]
+    paths = [Path(path) for path in paths]
+    if kind == "training":
+        model, evaluation = paths
+        cases = json.loads((evaluation / "evaluation.json").read_text())
+        found = tables(read_history(model / HISTORY), cases)
+    elif kind == "latent":
+        found = {"C1": latent_table(read_history(paths[0] / HISTORY))}
+    else:
+        found = {kind: predictor_table(paths)}
+    for name, text in found.items():
         print(f"## {name}\n{text}\n")
 
 
@@ -68,6 +82,31 @@ def records(history, step, first=None):
         if name == step:
             found[weight] = record
     return found
+
+
+def latent_table(history):
+    chosen = history["chosen"].get("latent", {"phase": ""})["phase"].partition("-")[2]
+    lines = ["| latent size | MSE, training | MSE, validation |", "| --- | --- | --- |"]
+    for size, record in records(history, "latent").items():
+        mine = [f"{record[f'{part} reconstruction']:.4f}" for part in ("training", "validation")]
+        lines.append(row(label(size, chosen), mine, LATENT[size]))
+    return "\n".join(lines)
+
+
+def predictor_table(paths):
+    """Accuracy and uncertainty on test units of evaluations, one in each JSON file."""
+    head = "R2 of E | R2 of nu | R2 of K | NLL, E | NLL, nu | CRPS, E | CRPS, nu | coverage, far"
+    lines = [f"| predictor | {head} |", "| --- " * 9 + "|"]
+    for path in paths:
+        found = json.loads(path.read_text())
+        accuracy, of = found["accuracy"]["test"], found["uncertainty"]
+        mine = [f"{accuracy[f'R2 {name}']:.4f}" for name in ("E", "nu", "K")]
+        mine += [f"{of[name]['NLL, recalibrated']:.3f}" for name in ("E", "nu")]
+        mine += [f"{of[name]['CRPS, recalibrated']:.4g}" for name in ("E", "nu")]
+        far = [of[name]["90 % coverage, far"] for name in of]
+        mine.append(f"{min(far):.2f} to {max(far):.2f}")
+        lines.append(row(path.stem, mine, [None] * len(mine)))
+    return "\n".join(lines)
 
 
 def kl_table(history):
