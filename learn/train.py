@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lightning_fabric import Fabric
 from homog.dataset import Dataset
 from homog.errors import ParameterError, naming
 from homog.files import make_folder, write_atomically
+from homog.shards import locked
 from learn.calibration import Calibration, calibrate
 from learn.data import PARTS, training_data, with_extra
 from learn.framework import Framework, Weights
@@ -22,6 +24,7 @@ from learn.training import Trainer, latent_means
 
 CHECKPOINTS = "checkpoints"
 CURVES = "curves.csv"
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -112,23 +115,24 @@ def train(
     ):
         raise ParameterError("the autoencoder to keep is of another architecture; name the same")
     refuse(folder, force)
-    if fabric.is_global_zero:
-        prepare(folder, force)
-    fabric.barrier()
-    origin = {**data.origin, "targets": list(selection.targets), "split seed": selection.seed}
-    history = History(folder, plan.key({**origin, "base": base and base.origin}))
-    progress = tell.epoch if tell else None
-    trainer = Trainer(fabric, data, plan.optimiser, folder / CHECKPOINTS, progress)
-    if tell and fabric.is_global_zero:
-        tell.estimate(*estimate(trainer, plan, history, base))
-    framework = Progressive(plan, trainer, history, base, tell).run()
-    surrogate = finished(framework, data, selection, origin)
-    if fabric.is_global_zero:
-        surrogate.notes |= {"chosen": history.content["chosen"]}
-        surrogate.save(folder, half)
-        write_atomically(folder / CURVES, curves(history.content).encode())
-        clear(folder / CHECKPOINTS)
-    fabric.barrier()
+    with ExitStack() as held:
+        if fabric.is_global_zero:
+            held.enter_context(prepared(folder, force))
+        fabric.barrier()
+        origin = {**data.origin, "targets": list(selection.targets), "split seed": selection.seed}
+        history = History(folder, plan.key({**origin, "base": base and base.origin}))
+        progress = tell.epoch if tell else None
+        trainer = Trainer(fabric, data, plan.optimiser, folder / CHECKPOINTS, progress)
+        if tell and fabric.is_global_zero:
+            tell.estimate(*estimate(trainer, plan, history, base))
+        framework = Progressive(plan, trainer, history, base, tell).run()
+        surrogate = finished(framework, data, selection, origin)
+        if fabric.is_global_zero:
+            surrogate.notes |= {"chosen": history.content["chosen"]}
+            surrogate.save(folder, half)
+            write_atomically(folder / CURVES, curves(history.content).encode())
+            clear(folder / CHECKPOINTS)
+        fabric.barrier()
     return surrogate
 
 
@@ -147,20 +151,25 @@ def refuse(folder, force):
         raise ParameterError(f"{folder}: holds a surrogate already; use --force to replace it")
 
 
-def prepare(folder, force):
-    """Make the folder of a training; with force nothing is left of an earlier one to go on with.
+@contextmanager
+def prepared(folder, force):
+    """Make the folder of a training, and keep other trainings out of it.
+
+    With force nothing is left of an earlier one to go on with.
 
     Raises
     ------
     ParameterError
-        If it cannot be made.
+        If it cannot be made, or another process trains there.
     """
     checkpoints = folder / CHECKPOINTS
-    if force:
-        for path in (folder / HISTORY, *checkpoints.glob("*.safetensors")):
-            path.unlink(missing_ok=True)
     make_folder(folder, parents=True)
     make_folder(checkpoints)
+    with locked(checkpoints / LOCK):
+        if force:
+            for path in (folder / HISTORY, *checkpoints.glob("*.safetensors")):
+                path.unlink(missing_ok=True)
+        yield
 
 
 def clear(folder):

@@ -251,6 +251,22 @@ def test_a_folder_of_another_training_is_refused_unless_forced(change, labelled,
     assert Surrogate.load(folder)
 
 
+def test_one_training_at_a_time_writes_a_folder(labelled, tmp_path):
+    class Second(Tell):
+        def phase(self, record):
+            before = names_in(folder / "checkpoints")
+            for force in (False, True):
+                with pytest.raises(ParameterError, match="another run is writing this output"):
+                    run(labelled, folder, force=force)
+            assert names_in(folder / "checkpoints") == before
+            super().phase(record)
+
+    folder, told = tmp_path / "model", Second()
+    run(labelled, folder, tell=told)
+    assert told.phases == ["scratch", "predictor"]
+    assert sorted(os.listdir(folder)) == FILES
+
+
 def test_labels_of_other_units_are_another_training(labelled, tmp_path):
     interrupted(labelled, tmp_path / "model")
     other = toys.write_labelled(tmp_path / "other.h5", 100)
