@@ -33,7 +33,8 @@ def report(folder, rival, output, force):
     check_output(output, force)
     shown = write_report(folder, output, rival)
     designs = sum(unit["kind"] == "design" for unit in shown["units"])
-    show(f"{output}: {designs} designs, {len(shown['notices'])} things to note")
+    notices = len(shown["notices"])
+    show(f"{output}: {designs} designs, {notices} thing{'s' * (notices != 1)} to note")
 
 
 REPORT_COMMANDS = (report,)
