@@ -102,9 +102,10 @@ class TrainingData:
 
     def octants(self, chosen, domain):
         """Octants of some units, (k, n, n, n) bool array, of what a domain reduced them to."""
-        seen = self.seen[torch.as_tensor(chosen)]
-        parts = [domain.expand(part.float().to(domain.weights.device)) for part in seen.split(1000)]
-        return torch.cat([part > 0.5 for part in parts]).cpu().numpy()
+        device = domain.weights.device
+        parts = self.seen[torch.as_tensor(chosen)].split(1000)
+        solid = [(domain.expand(part.float().to(device)) > 0.5).cpu() for part in parts]
+        return torch.cat(solid).numpy()
 
     def range(self):
         """Largest minus smallest value of each target over training and validation (Eq. 14)."""
@@ -215,10 +216,11 @@ def with_extra(data, paths, selection, architecture):
     DataError
         If a dataset has no such labels, or cells of another kind.
     """
+    if not paths:
+        return data
     domain, judges = make_domain(architecture), Distinct()
-    if paths:
-        for octant in data.octants(np.flatnonzero(data.part > 0), domain):
-            judges.add(octant)
+    for octant in data.octants(np.flatnonzero(data.part > 0), domain):
+        judges.add(octant)
     for path in paths:
         with naming(path), Dataset(path) as dataset:
             more = training_data(dataset, selection, architecture)
@@ -226,7 +228,8 @@ def with_extra(data, paths, selection, architecture):
                 raise DataError("labels of another solid, scatter or tolerance; label it again")
             if (more.scatter is None) != (data.scatter is None):
                 raise DataError("only one of the datasets has labels of scattered solids")
-        octants = more.octants(np.arange(len(more.rows)), domain)
+        slices = np.split(np.arange(len(more.rows)), range(SLICE, len(more.rows), SLICE))
+        octants = (octant for some in slices for octant in more.octants(some, domain))
         new = np.array([not judges.has(octant) for octant in octants])
         data = _joined(data, more, new)
     return data
