@@ -84,8 +84,13 @@ def records(history, step, first=None):
     return found
 
 
+def chosen_of(history, step):
+    """Latent size or weight that a step chose, as its phase is named."""
+    return history["chosen"][step]["phase"].partition("-")[2]
+
+
 def latent_table(history):
-    chosen = history["chosen"].get("latent", {"phase": ""})["phase"].partition("-")[2]
+    chosen = chosen_of(history, "latent")
     lines = ["| latent size | MSE, training | MSE, validation |", "| --- | --- | --- |"]
     for size, record in records(history, "latent").items():
         mine = [f"{record[f'{part} reconstruction']:.4f}" for part in ("training", "validation")]
@@ -110,9 +115,8 @@ def predictor_table(paths):
 
 
 def kl_table(history):
-    chosen = history["chosen"]["kl"]["phase"].partition("-")[2]
-    latent = history["chosen"]["latent"]["phase"]
-    first = next(r for r in history["phases"] if r["name"] == latent)
+    chosen, latent = chosen_of(history, "kl"), chosen_of(history, "latent")
+    first = records(history, "latent")[latent]
     lines = [
         "| KL weight | MSE, training | MSE, validation | KL, validation |",
         "| --- | --- | --- | --- |",
@@ -128,7 +132,7 @@ def kl_table(history):
 
 
 def regression_table(history):
-    chosen = history["chosen"]["regression"]["phase"].partition("-")[2]
+    chosen = chosen_of(history, "regression")
     head = "MSE, training | MSE, validation | KL, validation | regression, training | regression, "
     lines = [f"| regression weight | {head}validation |", "| --- " * 6 + "|"]
     for weight, record in records(history, "regression").items():

@@ -174,6 +174,11 @@ def is_open(voxels):
     return bool(components(~voxels).spans.all(axis=1).any())
 
 
+def encloses_void(voxels):
+    """Whether a part of the void is closed off: it leads from the cell to none of its images."""
+    return bool((~components(~voxels).spans.any(axis=1)).any())
+
+
 def is_open_mirrored(octant):
     """``is_open`` of the cell of an octant with mirrors on all its faces."""
     labels, _ = pieces(~octant)

@@ -110,15 +110,14 @@ def _check_options(options, card):
 
 
 def _write_mesh(voxels, output, options):
-    from homog.cell import components
+    from homog.cell import encloses_void
     from homog.meshes import write_mesh
 
     size = 10.0 if options["size"] is None else options["size"]
     mesh = write_mesh(output, voxels, size, options["tile"] or 1, options["smooth"])
     extent = " x ".join(f"{length:.6g}" for length in mesh.extents)
     text = f"{len(mesh.faces):,} triangles, watertight, {extent} mm, volume {mesh.volume:.6g} mm^3"
-    enclosed = not components(~voxels).spans.any(axis=1).all()
-    return f"{text}, encloses void that no powder leaves" if enclosed else text
+    return f"{text}, encloses void that no powder leaves" if encloses_void(voxels) else text
 
 
 def _write_card(voxels, output, options):

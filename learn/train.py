@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,9 +115,7 @@ def train(
     ):
         raise ParameterError("the autoencoder to keep is of another architecture; name the same")
     refuse(folder, force)
-    with ExitStack() as held:
-        if fabric.is_global_zero:
-            held.enter_context(prepared(folder, force))
+    with prepared(folder, force) if fabric.is_global_zero else nullcontext():
         fabric.barrier()
         origin = {**data.origin, "targets": list(selection.targets), "split seed": selection.seed}
         history = History(folder, plan.key({**origin, "base": base and base.origin}))

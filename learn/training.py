@@ -138,7 +138,7 @@ class Trainer:
         adam = torch.optim.Adam(parameters, lr=phase.learning_rate)
         learning, adam = self.fabric.setup(framework, adam)
         run = _Run(self, phase, framework, learning, adam)
-        run.resume()
+        run.begin()
         while not run.finished():
             run.epoch()
         record = run.close()
@@ -180,13 +180,13 @@ class _Run:
         self.batch = max(1, share)
         self.training = trainer.data.members("training")
         self.validation = torch.from_numpy(trainer.data.members("validation"))
-        if phase.tuning:
-            self._judge({})
 
-    def resume(self):
-        """Take up the last checkpoint, if there is one."""
+    def begin(self):
+        """Take up the last checkpoint, if there is one; else judge the start where it may stay."""
         path = self.trainer.checkpoint(self.phase)
         if not path.exists():
+            if self.phase.tuning:
+                self._judge({})
             return
         tensors, state = read_tensors(path)
         self.framework.load_state_dict(_under("model.", tensors))
