@@ -275,7 +275,7 @@ def evaluate(model, dataset, output, samples, as_json, threads):
 
         if output:
             import learn.plots  # noqa: F401 (what is missing is said before the work)
-    use_threads(threads)
+        use_threads(threads)
     surrogate = surrogate_of(model)
     if output:
         make_folder(output)

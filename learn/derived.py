@@ -41,14 +41,12 @@ def bulk_modulus(surrogate, octants, samples, found):
     if not hasattr(surrogate, "samples_of_octants"):
         return _of_moments(found["E"], found["nu"])
     places = [surrogate.targets.index(name) for name in ("E", "nu")]
-    unit, factor = (
-        part[places] for part in (surrogate.scaler.deviation, surrogate.calibration.factor)
-    )
+    unit, factor = surrogate.scaler.deviation[places], surrogate.factors(octants)[:, places]
     parts = surrogate.samples_of_octants(octants, samples)
     mean, within, scatter = (part[..., places] for part in parts)
     E, nu = np.moveaxis(mean * unit + surrogate.scaler.mean[places], -1, 0)
     K, slopes = _with_slopes(E, nu)
-    within = within * factor**2
+    within = within * factor[:, None, None] ** 2
     if surrogate.framework.scatter is None:  # nothing tells the two apart
         scatter = within
     within = np.maximum(within, scatter)  # what scatters in the solid is there at least

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from homog.dataset import Dataset
 from homog.errors import DataError, naming
 from learn import metrics
+from learn.calibration import nearest
 from learn.data import PARTS, Selection, training_data
 from learn.uncertainty import fixed_draws
 
@@ -262,14 +262,6 @@ def scores(truth, prediction):
         "90 % coverage": float(metrics.coverage(truth, *prediction.interval(LEVEL))),
         "calibration error": float(metrics.calibration_error(truth, prediction.interval)),
     }
-
-
-def nearest(points, others):
-    """Distance of each point to the nearest of others, (n,) array."""
-    points, others = torch.as_tensor(points), torch.as_tensor(others)
-    return torch.cat(
-        [torch.cdist(some, others).min(1).values for some in points.split(512)]
-    ).numpy()
 
 
 PAPER = {  # Table 2 of the publication, and Table D1 of its deterministic variant

@@ -16,17 +16,18 @@ from safetensors.torch import save as save_tensors
 from homog import __version__
 from homog.errors import DataError, ParameterError
 from homog.files import write_atomically
-from learn.calibration import PROBABILITIES, Calibration, interval
+from learn.calibration import PROBABILITIES, Calibration, Known, interval
 from learn.data import Scaler
 from learn.framework import Framework
 from learn.networks import Architecture
 from learn.predictors import PredictorSettings, independent, mixture, predictive
 from learn.uncertainty import fixed_draws, moments, moments_around, samples_around
 
-FORMAT, VERSION = "homog surrogate", 1
+FORMAT, VERSION = "homog surrogate", 2
 DESCRIPTION, WEIGHTS = "surrogate.json", "weights.safetensors"
 SHIPPED = Path(__file__).parent / "default"
 LARGEST = {DESCRIPTION: 16 * 2**20, WEIGHTS: 4 * 2**30}  # bytes
+KNOWN = "training units"  # tensor of the weights
 BATCH = 256  # units at a time: their samples are many more
 
 
@@ -236,6 +237,11 @@ class Surrogate:
         around = self._around(samples)
         return self._batches(lambda z: around(samples_around, z), self._latent(octants))
 
+    def factors(self, octants):
+        """Factors that recalibration multiplies the deviations of octants by, (B, targets)."""
+        means, _ = np.split(self._latent(octants), 2, axis=-1)
+        return self.calibration.factors(means)
+
     def _latent(self, octants):
         """Means and deviations of z of cells as they are and shifted, (B, 2, 2 latent)."""
         octants = np.asarray(octants)
@@ -253,12 +259,14 @@ class Surrogate:
 
     def predictions(self, parts, calibrated=True):
         """Predictions, ``{name: Prediction}``, of what ``sampled`` found."""
+        *parts, center = parts
         mean, aleatoric, epistemic, total = (np.asarray(part, float) for part in parts)
         known = self.calibration if calibrated else Calibration.none(len(self.targets))
+        factors = known.factors(center)
         if calibrated and self.framework.scatter is None:  # nothing tells the two apart
-            aleatoric, epistemic, total = (known.factor * p for p in (aleatoric, epistemic, total))
+            aleatoric, epistemic, total = (factors * p for p in (aleatoric, epistemic, total))
         elif calibrated:
-            total = np.maximum(known.factor * total, aleatoric)
+            total = np.maximum(factors * total, aleatoric)
             epistemic = np.sqrt(total**2 - aleatoric**2)
         unit = self.scaler.deviation
         return {
@@ -304,6 +312,8 @@ class Surrogate:
         folder.mkdir(exist_ok=True)
         kind = torch.float16 if half else torch.float32
         state = self.framework.state_dict()
+        if self.calibration.known:
+            state[KNOWN] = torch.from_numpy(self.calibration.known.z)
         weights = save_tensors({k: v.cpu().to(kind).contiguous() for k, v in state.items()})
         text = json.dumps(self._description(weights), indent=1)
         (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -319,11 +329,7 @@ class Surrogate:
             "framework": self.framework.description(),
             "targets": list(self.targets),
             "scaler": {k: v.tolist() for k, v in asdict(self.scaler).items()},
-            "calibration": {
-                "factor": self.calibration.factor.tolist(),
-                "scores": np.round(self.calibration.scores, 6).tolist(),
-                "method": list(self.calibration.method),
-            },
+            "calibration": _calibration_said(self.calibration),
             "origin": self.origin,
             "notes": self.notes,
         }
@@ -352,7 +358,7 @@ class Surrogate:
 
 
 def _parts(found):
-    return found.mean, found.aleatoric, found.epistemic, found.total
+    return found.mean, found.aleatoric, found.epistemic, found.total, found.center
 
 
 def _digest(content):
@@ -381,6 +387,7 @@ def _parsed(text, weights):
     settings = PredictorSettings(**made["predictor"])
     shapes = Architecture(**made["architecture"]), settings, bool(made["scatter"])
     tensors = {k: v.float() for k, v in load_tensors(weights).items()}
+    known = tensors.pop(KNOWN, None)
     with torch.device("meta"):  # takes no memory, whatever the description says
         expected = Framework(*shapes).state_dict()
     if {k: v.shape for k, v in expected.items()} != {k: v.shape for k, v in tensors.items()}:
@@ -389,12 +396,41 @@ def _parsed(text, weights):
     framework.load_state_dict(tensors)
     targets = tuple(map(str, said["targets"]))
     scaler = Scaler(*(np.array(said["scaler"][k], float) for k in ("mean", "deviation")))
-    known = said["calibration"]
-    factor, scores = (np.array(known[k], float) for k in ("factor", "scores"))
-    calibration = Calibration(factor, scores, tuple(known["method"]))
-    each = targets, scaler.mean, scaler.deviation, factor, scores, calibration.method
-    if {len(part) for part in each} != {settings.targets} or scores.shape[
+    calibration = _calibration(said["calibration"], known, settings.targets)
+    if known is not None and not _makes_sense(calibration.known, shapes[0].latent):
+        raise DataError("the training units make no sense; copy or train the surrogate again")
+    parts = calibration.factor, calibration.scores, calibration.method, calibration.power
+    each = targets, scaler.mean, scaler.deviation, *parts
+    if {len(part) for part in each} != {settings.targets} or calibration.scores.shape[
         1:
     ] != PROBABILITIES.shape:
         raise DataError("the numbers of targets differ; copy or train the surrogate again")
     return framework, targets, scaler, calibration, said["origin"], said["notes"]
+
+
+def _calibration_said(calibration):
+    """A calibration as JSON takes it, without the training units."""
+    factor, known = calibration.factor, calibration.known
+    return {
+        "factor": factor.tolist(),
+        "power": np.broadcast_to(calibration.power, factor.shape).tolist(),
+        "typical": known.typical if known else None,
+        "scores": np.round(calibration.scores, 6).tolist(),
+        "method": list(calibration.method),
+    }
+
+
+def _calibration(said, known, targets):
+    """A ``Calibration`` of what ``_calibration_said`` made, and of training units or None."""
+    factor, scores = (np.array(said[name], float) for name in ("factor", "scores"))
+    power = np.array(said.get("power", [0.0] * targets), float)  # version 1 had none
+    if known is not None:
+        known = Known(known.numpy(), float(said["typical"]))
+    return Calibration(factor, scores, tuple(said["method"]), power, known)
+
+
+def _makes_sense(known, latent):
+    """Whether distances from training units can be told in a latent space."""
+    shape = known.z.shape
+    fits = len(shape) == 2 and shape[0] > 0 and shape[1] == latent
+    return fits and 0 < known.typical < np.inf and bool(np.isfinite(known.z).all())

@@ -15,7 +15,7 @@ from homog.dataset import Dataset
 from homog.errors import ParameterError, naming
 from homog.files import make_folder, write_atomically
 from homog.shards import locked
-from learn.calibration import Calibration, calibrate
+from learn.calibration import Calibration, Known, calibrate
 from learn.data import PARTS, training_data, with_extra
 from learn.framework import Framework, Weights
 from learn.progressive import HISTORY, History, Progressive
@@ -25,6 +25,7 @@ from learn.training import Trainer, latent_means
 CHECKPOINTS = "checkpoints"
 CURVES = "curves.csv"
 LOCK = "lock"
+KNOWN = 16000  # training units that distances are told from: 1 MB in half precision
 
 
 @dataclass(frozen=True)
@@ -234,15 +235,25 @@ def finished(framework, data, selection, origin):
         framework.predictor.fit(z, data.standardised()[0][training])
     none = Calibration.none(len(selection.targets))
     surrogate = Surrogate(framework, selection.targets, data.scaler, none, origin)
-    octants = data.octants(validation, framework.vae.domain)
-    found = surrogate.predict_octants(octants, calibrated=False)
+    sampled = surrogate.sampled_octants(data.octants(validation, framework.vae.domain))
+    found = surrogate.predictions(sampled, calibrated=False)
     mean, total = (
         np.column_stack([getattr(found[name], part) for name in selection.targets])
         for part in ("mean", "total")
     )
-    surrogate.calibration = calibrate(data.observed[validation], mean, total)
+    *_, center = sampled
+    known = Known.of(some_latent(framework, data.seen[training]), center)
+    surrogate.calibration = calibrate(data.observed[validation], mean, total, center, known)
     surrogate.notes["units"] = {name: len(data.members(name)) for name in PARTS}
     return surrogate
+
+
+def some_latent(framework, seen):
+    """Latent vectors of some units, half of them after a shift by half a cell, (k, latent)."""
+    some = torch.from_numpy(np.random.default_rng(0).permutation(len(seen))[:KNOWN])
+    halves = some.split(-(-len(some) // 2))
+    parts = [latent_means(framework, seen[h], shifted=bool(i)) for i, h in enumerate(halves)]
+    return torch.cat(parts).numpy()
 
 
 def curves(history):

@@ -8,7 +8,7 @@ from the sensitivities of the labels, so that the two can be told apart; without
 of it counts as aleatoric, as in the publication.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,12 +17,16 @@ from homog.errors import ParameterError
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and deviations of targets, (B, targets) tensors; total^2 = aleatoric^2 + epistemic^2."""
+    """Mean and deviations of targets, (B, targets) tensors; total^2 = aleatoric^2 + epistemic^2.
+
+    They are of units at latent vectors ``center``, (B, views, latent).
+    """
 
     mean: torch.Tensor
     aleatoric: torch.Tensor
     epistemic: torch.Tensor
     total: torch.Tensor
+    center: torch.Tensor | None = None
 
 
 def fixed_draws(samples, latent, seed=0):
@@ -70,7 +74,8 @@ def moments(framework, z, draws):
 
 def moments_around(framework, center, deviation, draws):
     """Moments over what ``samples_around`` predicts (Eq. 6 to 9)."""
-    return combined(*samples_around(framework, center, deviation, draws))
+    found = combined(*samples_around(framework, center, deviation, draws))
+    return replace(found, center=center if center.ndim > 2 else center[:, None])
 
 
 def samples_around(framework, center, deviation, draws):

@@ -160,7 +160,7 @@ def test_k_follows_from_e_and_nu_at_each_sample():
 def e_and_nu(scaler, factor, samples, scatter=True):
     """A surrogate of E and nu that finds such samples, with scatter of the solid or without."""
     return SimpleNamespace(
-        targets=("E", "nu"), scaler=scaler, calibration=SimpleNamespace(factor=factor),
+        targets=("E", "nu"), scaler=scaler, factors=lambda _: np.atleast_2d(factor),
         framework=SimpleNamespace(scatter=scatter or None), samples_of_octants=lambda *_: samples,
     )  # fmt: skip
 

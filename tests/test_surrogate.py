@@ -16,7 +16,7 @@ import learn
 from homog import DataError, ParameterError
 from homog.units.family import unfold
 from learn import surrogate as module
-from learn.calibration import PROBABILITIES, Calibration
+from learn.calibration import NEAR, PROBABILITIES, Calibration, Known
 from learn.data import Scaler
 from learn.predictors import PredictorSettings
 from learn.surrogate import DESCRIPTION, WEIGHTS, Surrogate, _digest
@@ -36,7 +36,9 @@ def made(kind="mdn", scatter=True, calibration=None, **options):
 
 def calibration(*factor):
     scores = np.sort(np.random.default_rng(0).normal(size=(2, len(PROBABILITIES))))
-    return Calibration(np.array(factor), scores, ("gaussian", "isotonic"))
+    known = Known(np.random.default_rng(1).normal(size=(7, 3)).astype(np.float32), 0.5)
+    power = np.array([0.4, 0.0])
+    return Calibration(np.array(factor), scores, ("gaussian", "isotonic"), power, known)
 
 
 def latent(count=5):
@@ -84,6 +86,19 @@ def test_a_folder_gives_the_surrogate_back(kind, scatter, tmp_path):
     assert again.architecture == toys.SMALL
     assert again.framework.settings == surrogate.framework.settings
     assert again.calibration.method == ("gaussian", "isotonic")
+    assert np.array_equal(again.calibration.known.z, surrogate.calibration.known.z)
+
+
+def test_a_folder_of_version_1_knows_no_training_units(tmp_path):
+    surrogate = made(calibration=Calibration.none(2))
+    surrogate.save(tmp_path / "model")
+
+    def older(said):
+        said["version"] = 1
+        del said["calibration"]["power"], said["calibration"]["typical"]
+
+    rewritten(tmp_path / "model", older)
+    assert_same_predictions(Surrogate.load(tmp_path / "model"), surrogate, latent(), rel=1e-5)
 
 
 def test_half_precision_is_half_as_large_and_close(tmp_path):
@@ -203,16 +218,36 @@ def test_recalibration_multiplies_the_total(factor):
     z, known = latent(), calibration(factor, factor)
     for scatter in (True, False):
         surrogate = made("ensemble", scatter, known)
+        center = surrogate.encode(surrogate.decode(z))
+        distance = np.linalg.norm(center[:, None] - known.known.z, axis=-1).min(1) / 0.5
+        factors = {"E": factor * np.maximum(distance, NEAR) ** 0.4, "nu": factor}
         raw, right = (surrogate.predict_with_uncertainty(z, calibrated=c) for c in (False, True))
         for name in ("E", "nu"):
             assert np.array_equal(right[name].mean, raw[name].mean)
-            expected = factor * raw[name].total
+            expected = factors[name] * raw[name].total
             if scatter:
                 expected = np.maximum(expected, raw[name].aleatoric)
                 assert np.array_equal(right[name].aleatoric, raw[name].aleatoric)
             else:
-                assert right[name].aleatoric == pytest.approx(factor * raw[name].aleatoric)
-            assert right[name].total == pytest.approx(expected, rel=1e-6)
+                assert right[name].aleatoric == pytest.approx(factors[name] * raw[name].aleatoric)
+            assert right[name].total == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("scatter", [True, False])
+def test_octants_are_as_far_as_both_their_views(scatter):
+    surrogate, octants = (
+        made(scatter=scatter, calibration=calibration(0.5, 2.0)),
+        toys.octants(4)[0],
+    )
+    views = [surrogate.encode(o) for o in (octants, np.flip(octants, (1, 2, 3)))]
+    known = surrogate.calibration.known.z
+    far = [np.linalg.norm(z[:, None] - known, axis=-1).min(1) / 0.5 for z in views]
+    distance = np.sqrt(np.maximum(far[0], NEAR) * np.maximum(far[1], NEAR))
+    expected = np.column_stack([0.5 * distance**0.4, np.full(4, 2.0)])
+    assert surrogate.factors(octants) == pytest.approx(expected, rel=1e-5)
+    raw, right = (surrogate.predict_octants(octants, calibrated=c) for c in (False, True))
+    stated = np.maximum(expected[:, 0] * raw["E"].total, raw["E"].aleatoric if scatter else 0)
+    assert right["E"].total == pytest.approx(stated, rel=1e-5)
 
 
 def test_intervals_are_those_of_the_scores():
@@ -331,7 +366,7 @@ def framework_with(part, **entries):
     [
         (changed(format="homog dataset"), "not a surrogate of homog; homog train makes one"),
         (lambda said: said.clear(), "not a surrogate of homog"),
-        (changed(version=2), "version 2 of the format; update homog to read it"),
+        (changed(version=3), "version 3 of the format; update homog to read it"),
         (changed(version="one"), "not a surrogate, or damaged"),
         (lambda said: said.pop("scaler"), "not a surrogate, or damaged"),
         (changed(weights="00"), "the weights are not those of the description"),
@@ -350,6 +385,10 @@ def framework_with(part, **entries):
         (changed_in("calibration", factor=[1, 2, 3]), "the numbers of targets differ"),
         (changed_in("calibration", scores=[[1, 2], [1, 2]]), "the numbers of targets differ"),
         (changed_in("calibration", method=["gaussian"]), "the numbers of targets differ"),
+        (changed_in("calibration", power=[0.4]), "the numbers of targets differ"),
+        (changed_in("calibration", typical=0.0), "training units make no sense"),
+        (changed_in("calibration", typical=float("nan")), "training units make no sense"),
+        (changed_in("calibration", typical=None), "not a surrogate, or damaged"),
         (changed_in("scaler", mean=["a", "b"]), "not a surrogate, or damaged"),
     ],
 )
@@ -402,6 +441,16 @@ def test_weights_of_other_names_or_shapes_are_refused(saved):
         with_weights(saved, save(wrong))
         with pytest.raises(DataError, match="do not have the shapes of the description"):
             Surrogate.load(saved)
+
+
+@pytest.mark.parametrize(
+    "units", [torch.ones(7, 2), torch.ones(7), torch.ones(0, 3), torch.full((7, 3), torch.nan)]
+)
+def test_training_units_of_no_such_latent_space_are_refused(units, saved):
+    tensors = load((saved / WEIGHTS).read_bytes())
+    with_weights(saved, save({**tensors, module.KNOWN: units}))
+    with pytest.raises(DataError, match="training units make no sense"):
+        Surrogate.load(saved)
 
 
 def test_missing_weights_are_refused(saved):

@@ -17,7 +17,7 @@ from homog import DataError, ParameterError
 from homog.dataset import Dataset
 from learn import train as module
 from learn import training
-from learn.calibration import calibrate
+from learn.calibration import calibrate, nearest
 from learn.data import training_data
 from learn.evaluation import Evaluation
 from learn.framework import Weights
@@ -312,19 +312,32 @@ def test_half_precision_is_stored_and_what_is_returned_is_whole(labelled, tmp_pa
     assert torch.equal(stored, weight.half().float())
 
 
-def test_uncertainty_is_calibrated_on_validation_units(labelled, model):
-    surrogate = Surrogate.load(model)
+def test_uncertainty_is_calibrated_on_validation_units(labelled, tmp_path, monkeypatch):
+    """And told apart by how far they are from the training units, seen either way."""
+    monkeypatch.setattr("learn.calibration.FEW", 3)
+    run(labelled, tmp_path / "model")
+    surrogate = Surrogate.load(tmp_path / "model")
     with Dataset(labelled) as dataset:
         data = training_data(dataset, toys.selection(), surrogate.architecture)
+    known = surrogate.calibration.known
+    octants = toys.octants()[0]
+    trained = octants[data.rows[data.members("training")]]
+    assert len(known.z) == len(trained)
+    halves = np.array_split(known.z, 2)
+    for half, view in zip(halves, (trained, np.flip(trained, (1, 2, 3))), strict=True):
+        assert nearest(half, surrogate.encode(view)) == pytest.approx(0, abs=1e-3)
     chosen = data.members("validation")
-    octants = toys.octants()[0][data.rows[chosen]]
-    found = surrogate.predict_octants(octants, calibrated=False)
+    *_, center = surrogate.sampled_octants(octants[data.rows[chosen]])
+    assert known.typical == pytest.approx(np.median(nearest(center.reshape(-1, 3), known.z)))
+    found = surrogate.predict_octants(octants[data.rows[chosen]], calibrated=False)
     mean, total = (
         np.column_stack([getattr(found[name], part) for name in ("E", "nu")])
         for part in ("mean", "total")
     )
-    expected = calibrate(data.observed[chosen], mean, total)
-    assert surrogate.calibration.factor == pytest.approx(expected.factor, rel=1e-3)
+    expected = calibrate(data.observed[chosen], mean, total, center, known)
+    for name in ("factor", "power"):
+        stored = getattr(surrogate.calibration, name)
+        assert stored == pytest.approx(getattr(expected, name), rel=1e-3)
     assert surrogate.calibration.scores == pytest.approx(expected.scores, rel=1e-2, abs=1e-3)
     assert surrogate.calibration.method == expected.method
 
