@@ -266,7 +266,9 @@ def estimate(seconds, count, workers):
 
 
 def duration(seconds):
-    """Hours and minutes, or days where there are many."""
+    """Hours and minutes, or seconds where there are few, or days where there are many."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
     if seconds >= 48 * 3600:
         return f"{seconds / 86400:.1f} days"
     hours, minutes = divmod(round(seconds / 60), 60)

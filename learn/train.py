@@ -186,7 +186,9 @@ def estimate(trainer, plan, history, base=None):
     """
     joint, alone = (0, plan.epochs["predictor"]) if base else plan.total_epochs()
     for record in history.content["phases"]:
-        if record["name"] != "predictor":
+        if record["name"] == "predictor":
+            alone = 0
+        else:
             joint -= record["epochs"]
     batch, training = plan.optimiser.batch, trainer.data.members("training")
     auxetic = trainer.data.auxetic[training].mean()
@@ -196,9 +198,19 @@ def estimate(trainer, plan, history, base=None):
     chosen = torch.arange(min(batch, len(trainer.data.seen)))
     framework = framework.to(trainer.fabric.device)
     adam = torch.optim.Adam(framework.parameters())
+    z = torch.zeros(len(chosen), architecture.latent)
+    judged = 0.3 * len(trainer.data.members("validation")) / len(chosen)
+    steps, seconds = share * len(training) / batch + judged, 0.0
+    for epochs, of in ((joint, None), (alone, z)):
+        seconds += max(epochs, 0) * steps * _step_seconds(trainer, framework, adam, chosen, of)
+    return seconds, max(joint, 0) + alone
+
+
+def _step_seconds(trainer, framework, adam, chosen, z):
+    """Seconds that a step takes, of all, or of the predictor alone at latent vectors."""
 
     def step():
-        terms = framework(trainer.units(chosen), Weights(1.0, 1e-5, 1e-3))
+        terms = framework(trainer.units(chosen, z), Weights(1.0, 1e-5, 1e-3))
         adam.zero_grad()
         terms["total"].backward()
         adam.step()
@@ -208,10 +220,7 @@ def estimate(trainer, plan, history, base=None):
     start = time.perf_counter()
     for _ in range(3):
         step()
-    each = (time.perf_counter() - start) / 3
-    judged = 0.3 * len(trainer.data.members("validation")) / len(chosen)
-    seconds = max(joint, 0) * each * (share * len(training) / batch + judged)
-    return seconds, joint + alone
+    return (time.perf_counter() - start) / 3
 
 
 def finished(framework, data, selection, origin):
