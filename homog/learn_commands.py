@@ -19,7 +19,7 @@ from homog.terminal import (
     show,
 )
 
-PICTURES = ("parity", "reliability", "convergence", "reconstructions", "cases")
+PICTURES = ("distribution", "parity", "reliability", "convergence", "reconstructions", "cases")
 
 
 def _numbers(context, parameter, text):
@@ -263,8 +263,8 @@ def evaluate(model, dataset, output, samples, as_json, threads):
     """Judge a surrogate: accuracy and uncertainty, beside the publication's.
 
     MODEL is a folder of homog train, or "default" for the surrogate that comes with the package.
-    With -o also parity plots with error bars, reliability curves, the best and worst
-    reconstructions and the convergence over the samples.
+    With -o also where the units and the errors lie, parity plots with error bars, reliability
+    curves, the best and worst reconstructions and the convergence over the samples.
     """
     import json
 

@@ -15,6 +15,32 @@ from learn.octants import SOLID
 COLOURS = ("#5b9bd5", "#f0b84c", "#4db6a0", "#a48ad4", "#d46a6a")
 POINTS = 1500  # of a parity plot
 BARS = 200
+BINS = 30  # of a distribution
+
+
+def distribution(evaluation):
+    """Where units are (Figure 5), and the error of test units there, over the true value."""
+    parts, targets = evaluation.parts, evaluation.surrogate.targets
+    figure, plots = plt.subplots(
+        2, len(targets), figsize=(4 * len(targets), 5), layout="constrained", squeeze=False,
+        sharex="col", height_ratios=(2, 1),
+    )  # fmt: skip
+    for row, target in enumerate(targets):
+        values = {name: judged.nominal[:, row] for name, judged in parts.items()}
+        edges = np.histogram_bin_edges(np.concatenate(list(values.values())), BINS)
+        for colour, (name, of) in zip(COLOURS, values.items(), strict=False):
+            plots[0, row].hist(of, edges, histtype="step", color=colour, lw=1.5, label=name)
+        squared = (values["test"] - parts["test"].calibrated[target].mean) ** 2
+        count, _ = np.histogram(values["test"], edges)
+        total, _ = np.histogram(values["test"], edges, weights=squared)
+        rms = np.sqrt(np.divide(total, count, where=count > 0, out=np.full(BINS, np.nan)))
+        plots[1, row].stairs(rms, edges, color=COLOURS[4], lw=1.5)
+        plots[0, row].set(title=target, ylabel="units", yscale="log")
+        plots[1, row].set(xlabel=f"{target}, finite elements", ylabel="rms error", ylim=(0, None))
+        for axes in plots[:, row]:
+            axes.grid(alpha=0.3)
+    plots[0, 0].legend()
+    return figure
 
 
 def parity(evaluation):

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import toys
 
 from homog import DataError
+from learn import plots
 from learn.calibration import Calibration
 from learn.data import Scaler
 from learn.evaluation import PAPER, Evaluation, nearest, scores, table
@@ -65,6 +67,18 @@ def test_accuracy_is_computed_from_octants_and_labels(part, evaluation, surrogat
     error = labels.nominal["K"][rows] - K
     r2 = 1 - np.mean(error**2) / np.var(labels.nominal["K"][rows])
     assert found["R2 K by Eq. 17"] == pytest.approx(r2, rel=1e-4)
+
+
+def test_the_errors_of_the_bins_of_a_distribution_make_up_those_of_all(evaluation):
+    figure = plots.distribution(evaluation)
+    judged = evaluation.parts["test"]
+    for place, name in enumerate(("E", "nu")):
+        values, edges, _ = figure.axes[2 + place].patches[0].get_data()
+        count, _ = np.histogram(judged.nominal[:, place], edges)
+        assert np.array_equal(np.isnan(values), count == 0)
+        squared = (judged.nominal[:, place] - judged.calibrated[name].mean) ** 2
+        assert np.nansum(count * values**2) == pytest.approx(squared.sum())
+    plt.close(figure)
 
 
 def test_the_toy_has_learned_something(evaluation):

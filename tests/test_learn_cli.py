@@ -261,7 +261,7 @@ def test_evaluate_writes_numbers_and_pictures(run, model, labelled, tmp_path, mo
         "evaluate", model, labelled, "--samples", "4", "-o", folder, "--json", "--threads", "1"
     )
     assert code == 0
-    pictures = ("cases", "convergence", "parity", "reconstructions", "reliability")
+    pictures = ("cases", "convergence", "distribution", "parity", "reconstructions", "reliability")
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(["evaluation.json", *(f"{name}.png" for name in pictures)])
     for name in pictures:
