@@ -58,6 +58,12 @@ class Known:
         found = nearest(others.reshape(-1, others.shape[-1]), z)
         return cls(z, float(np.median(found)) or 1.0)
 
+    def fits(self, latent):
+        """Whether distances can be told in a latent space of so many dimensions."""
+        shape = self.z.shape
+        fits = len(shape) == 2 and shape[0] > 0 and shape[1] == latent
+        return fits and 0 < self.typical < np.inf and bool(np.isfinite(self.z).all())
+
 
 def nearest(points, others):
     """Distance of each point to the nearest of others, (n,) array."""
@@ -95,6 +101,24 @@ class Calibration:
         """The one that changes nothing."""
         scores = np.tile(gaussian_scores(PROBABILITIES), (targets, 1))
         return cls(np.ones(targets), scores, ("gaussian",) * targets)
+
+    def description(self):
+        """What ``described`` takes besides the training units, as JSON takes it."""
+        return {
+            "factor": self.factor.tolist(),
+            "power": np.broadcast_to(self.power, self.factor.shape).tolist(),
+            "typical": self.known.typical if self.known else None,
+            "scores": np.round(self.scores, 6).tolist(),
+            "method": list(self.method),
+        }
+
+    @classmethod
+    def described(cls, said, targets, z=None):
+        """Calibration of a description, and of a tensor (k, latent) of training units, or None."""
+        factor, scores = (np.array(said[name], float) for name in ("factor", "scores"))
+        power = np.array(said.get("power", [0.0] * targets), float)  # version 1 had none
+        known = None if z is None else Known(z.numpy(), float(said["typical"]))
+        return cls(factor, scores, tuple(said["method"]), power, known)
 
     def factors(self, z):
         """Factors of the deviations of units at latent vectors (B, views, latent), (B, targets)."""

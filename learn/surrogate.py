@@ -16,7 +16,7 @@ from safetensors.torch import save as save_tensors
 from homog import __version__
 from homog.errors import DataError, ParameterError
 from homog.files import write_atomically
-from learn.calibration import PROBABILITIES, Calibration, Known, interval
+from learn.calibration import PROBABILITIES, Calibration, interval
 from learn.data import Scaler
 from learn.framework import Framework
 from learn.networks import Architecture
@@ -27,7 +27,7 @@ FORMAT, VERSION = "homog surrogate", 2
 DESCRIPTION, WEIGHTS = "surrogate.json", "weights.safetensors"
 SHIPPED = Path(__file__).parent / "default"
 LARGEST = {DESCRIPTION: 16 * 2**20, WEIGHTS: 4 * 2**30}  # bytes
-KNOWN = "training units"  # tensor of the weights
+TRAINING_UNITS = "training units"  # tensor of the weights
 BATCH = 256  # units at a time: their samples are many more
 
 
@@ -313,7 +313,7 @@ class Surrogate:
         kind = torch.float16 if half else torch.float32
         state = self.framework.state_dict()
         if self.calibration.known:
-            state[KNOWN] = torch.from_numpy(self.calibration.known.z)
+            state[TRAINING_UNITS] = torch.from_numpy(self.calibration.known.z)
         weights = save_tensors({k: v.cpu().to(kind).contiguous() for k, v in state.items()})
         text = json.dumps(self._description(weights), indent=1)
         (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -329,7 +329,7 @@ class Surrogate:
             "framework": self.framework.description(),
             "targets": list(self.targets),
             "scaler": {k: v.tolist() for k, v in asdict(self.scaler).items()},
-            "calibration": _calibration_said(self.calibration),
+            "calibration": self.calibration.description(),
             "origin": self.origin,
             "notes": self.notes,
         }
@@ -387,7 +387,7 @@ def _parsed(text, weights):
     settings = PredictorSettings(**made["predictor"])
     shapes = Architecture(**made["architecture"]), settings, bool(made["scatter"])
     tensors = {k: v.float() for k, v in load_tensors(weights).items()}
-    known = tensors.pop(KNOWN, None)
+    known = tensors.pop(TRAINING_UNITS, None)
     with torch.device("meta"):  # takes no memory, whatever the description says
         expected = Framework(*shapes).state_dict()
     if {k: v.shape for k, v in expected.items()} != {k: v.shape for k, v in tensors.items()}:
@@ -396,8 +396,8 @@ def _parsed(text, weights):
     framework.load_state_dict(tensors)
     targets = tuple(map(str, said["targets"]))
     scaler = Scaler(*(np.array(said["scaler"][k], float) for k in ("mean", "deviation")))
-    calibration = _calibration(said["calibration"], known, settings.targets)
-    if known is not None and not _makes_sense(calibration.known, shapes[0].latent):
+    calibration = Calibration.described(said["calibration"], settings.targets, known)
+    if calibration.known and not calibration.known.fits(shapes[0].latent):
         raise DataError("the training units make no sense; copy or train the surrogate again")
     parts = calibration.factor, calibration.scores, calibration.method, calibration.power
     each = targets, scaler.mean, scaler.deviation, *parts
@@ -406,31 +406,3 @@ def _parsed(text, weights):
     ] != PROBABILITIES.shape:
         raise DataError("the numbers of targets differ; copy or train the surrogate again")
     return framework, targets, scaler, calibration, said["origin"], said["notes"]
-
-
-def _calibration_said(calibration):
-    """A calibration as JSON takes it, without the training units."""
-    factor, known = calibration.factor, calibration.known
-    return {
-        "factor": factor.tolist(),
-        "power": np.broadcast_to(calibration.power, factor.shape).tolist(),
-        "typical": known.typical if known else None,
-        "scores": np.round(calibration.scores, 6).tolist(),
-        "method": list(calibration.method),
-    }
-
-
-def _calibration(said, known, targets):
-    """A ``Calibration`` of what ``_calibration_said`` made, and of training units or None."""
-    factor, scores = (np.array(said[name], float) for name in ("factor", "scores"))
-    power = np.array(said.get("power", [0.0] * targets), float)  # version 1 had none
-    if known is not None:
-        known = Known(known.numpy(), float(said["typical"]))
-    return Calibration(factor, scores, tuple(said["method"]), power, known)
-
-
-def _makes_sense(known, latent):
-    """Whether distances from training units can be told in a latent space."""
-    shape = known.z.shape
-    fits = len(shape) == 2 and shape[0] > 0 and shape[1] == latent
-    return fits and 0 < known.typical < np.inf and bool(np.isfinite(known.z).all())

@@ -235,10 +235,8 @@ def test_recalibration_multiplies_the_total(factor):
 
 @pytest.mark.parametrize("scatter", [True, False])
 def test_octants_are_as_far_as_both_their_views(scatter):
-    surrogate, octants = (
-        made(scatter=scatter, calibration=calibration(0.5, 2.0)),
-        toys.octants(4)[0],
-    )
+    surrogate = made(scatter=scatter, calibration=calibration(0.5, 2.0))
+    octants = toys.octants(4)[0]
     views = [surrogate.encode(o) for o in (octants, np.flip(octants, (1, 2, 3)))]
     known = surrogate.calibration.known.z
     far = [np.linalg.norm(z[:, None] - known, axis=-1).min(1) / 0.5 for z in views]
@@ -448,7 +446,7 @@ def test_weights_of_other_names_or_shapes_are_refused(saved):
 )
 def test_training_units_of_no_such_latent_space_are_refused(units, saved):
     tensors = load((saved / WEIGHTS).read_bytes())
-    with_weights(saved, save({**tensors, module.KNOWN: units}))
+    with_weights(saved, save({**tensors, module.TRAINING_UNITS: units}))
     with pytest.raises(DataError, match="training units make no sense"):
         Surrogate.load(saved)
 
