@@ -210,6 +210,13 @@ def surrogate_of(path):
     return Surrogate.load(None if path == "default" else path)
 
 
+def on_accelerator(surrogate):
+    """The surrogate on a GPU, if there is one."""
+    import torch
+
+    return surrogate.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextmanager
 def training_bar(shown):
     """Yield what ``learn.train.train`` tells of its progress: a bar, and a line for each phase."""
@@ -276,7 +283,7 @@ def evaluate(model, dataset, output, samples, as_json, threads):
         if output:
             import learn.plots  # noqa: F401 (what is missing is said before the work)
         use_threads(threads)
-    surrogate = surrogate_of(model)
+    surrogate = on_accelerator(surrogate_of(model))
     if output:
         make_folder(output)
     with counter("parts", 3) as progress:
@@ -333,7 +340,7 @@ def interpolate(model, first, second, steps, output, force):
 
     check_ending(output, ".png")
     check_output(output, force)
-    surrogate = surrogate_of(model)
+    surrogate = on_accelerator(surrogate_of(model))
     octants = [_octant(path, surrogate.architecture.octant) for path in (first, second)]
     found = morph(surrogate, *octants, steps)
     save_figure(morphing(found), output)

@@ -1,6 +1,7 @@
 """The framework that is trained: an autoencoder, a predictor of properties, and their loss."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -12,8 +13,7 @@ SCATTER_HIDDEN = (128, 64)
 LOG_SCATTER = (-16.0, 4.0)  # of standardised targets
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """Weights of the terms of the loss (Eq. 4): L = a1 MSE + a2 KL + a3 (NLL + scatter)."""
 
     reconstruction: float = 1.0
@@ -21,9 +21,11 @@ class Weights:
     regression: float = 0.0
 
 
-@dataclass(frozen=True)
 class Batch:
     """Units as the framework takes them.
+
+    No dataclass: Fabric would round what is in one to the precision of the arithmetic, the targets
+    too.
 
     Parameters
     ----------
@@ -37,10 +39,8 @@ class Batch:
         Latent vectors that stay: only the properties are then learned.
     """
 
-    seen: torch.Tensor | None
-    y: torch.Tensor
-    log_scatter: torch.Tensor | None
-    z: torch.Tensor | None = None
+    def __init__(self, seen, y, log_scatter, z=None):
+        self.seen, self.y, self.log_scatter, self.z = seen, y, log_scatter, z
 
 
 class Framework(nn.Module):
@@ -81,7 +81,7 @@ class Framework(nn.Module):
         if batch.z is not None:
             terms = self.property_terms(batch.z, batch, sample)
             return {**terms, "total": weights.regression * (terms["regression"] + terms["scatter"])}
-        mean, log_variance = self.vae.encode_seen(batch.seen)
+        mean, log_variance = (part.float() for part in self.vae.encode_seen(batch.seen))
         z = mean
         if sample:
             z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
@@ -98,20 +98,22 @@ class Framework(nn.Module):
 
     def reconstruction(self, made, seen):
         """Mean squared error of the voxels of the octant."""
-        squared = (made - seen) ** 2 * self.vae.domain.weights
+        squared = (made.float() - seen) ** 2 * self.vae.domain.weights
         return squared.flatten(1).sum(1).mean()
 
     def property_terms(self, z, batch, learning):
         """Loss of the predictor and of the deviation under scatter.
 
         What a predictor minimises may be no measure of how good it is (see ``gaussian_loss``):
-        where it is judged, the negative log-likelihood counts.
+        where it is judged, the negative log-likelihood counts. Mixed precision leaves out these
+        small networks: three digits are too few for errors of a percent.
         """
-        scatter = z.new_zeros(())
-        if self.scatter is not None:
-            scatter = ((self.log_scatter(z) - batch.log_scatter) ** 2).sum(-1).mean()
-        predictor = self.predictor
-        judged = predictor.loss(z, batch.y) if learning else predictor.judge(z, batch.y)
+        with torch.autocast(z.device.type, enabled=False):
+            scatter = z.new_zeros(())
+            if self.scatter is not None:
+                scatter = ((self.log_scatter(z) - batch.log_scatter) ** 2).sum(-1).mean()
+            predictor = self.predictor
+            judged = predictor.loss(z, batch.y) if learning else predictor.judge(z, batch.y)
         return {"regression": judged, "scatter": scatter}
 
     def description(self):

@@ -23,7 +23,7 @@ from learn.training import Optimiser, Phase
 HISTORY = "history.json"
 KL_WEIGHTS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 REGRESSION_WEIGHTS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-LATENT_LOSS, KL_LOSS, REGRESSION_LOSS = 1.10, 1.05, 1.15  # reconstruction allowed, times the best
+LATENT_LOSS, KL_LOSS, REGRESSION_LOSS = 1.10, 1.05, 1.12  # reconstruction allowed, times the best
 STEPS = ("latent", "kl", "regression", "finish", "predictor")
 
 

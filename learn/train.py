@@ -125,7 +125,7 @@ def train(
         if tell and fabric.is_global_zero:
             tell.estimate(*estimate(trainer, plan, history, base))
         framework = Progressive(plan, trainer, history, base, tell).run()
-        surrogate = finished(framework, data, selection, origin)
+        surrogate = finished(framework.to(fabric.device), data, selection, origin).to("cpu")
         if fabric.is_global_zero:
             surrogate.notes |= {"chosen": history.content["chosen"]}
             surrogate.save(folder, half)
@@ -237,11 +237,12 @@ def finished(framework, data, selection, origin):
     -------
     Surrogate
     """
-    framework = framework.cpu().eval()
+    framework, device = framework.eval(), next(framework.parameters()).device
     training, validation = data.members("training"), data.members("validation")
-    z = latent_means(framework, data.seen[training])
+    z = latent_means(framework, data.seen[training], device)
     with torch.no_grad():
-        framework.predictor.fit(z, data.standardised()[0][training])
+        framework.predictor.cpu().fit(z, data.standardised()[0][training])
+    framework.to(device)
     none = Calibration.none(len(selection.targets))
     surrogate = Surrogate(framework, selection.targets, data.scaler, none, origin)
     sampled = surrogate.sampled_octants(data.octants(validation, framework.vae.domain))
@@ -251,17 +252,17 @@ def finished(framework, data, selection, origin):
         for part in ("mean", "total")
     )
     *_, center = sampled
-    known = Known.of(some_latent(framework, data.seen[training]), center)
+    known = Known.of(some_latent(framework, data.seen[training], device), center)
     surrogate.calibration = calibrate(data.observed[validation], mean, total, center, known)
     surrogate.notes["units"] = {name: len(data.members(name)) for name in PARTS}
     return surrogate
 
 
-def some_latent(framework, seen):
+def some_latent(framework, seen, device):
     """Latent vectors of some units, half of them after a shift by half a cell, (k, latent)."""
     some = torch.from_numpy(np.random.default_rng(0).permutation(len(seen))[:KNOWN])
     halves = some.split(-(-len(some) // 2))
-    parts = [latent_means(framework, seen[h], shifted=bool(i)) for i, h in enumerate(halves)]
+    parts = [latent_means(framework, seen[h], device, bool(i)) for i, h in enumerate(halves)]
     return torch.cat(parts).numpy()
 
 

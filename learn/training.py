@@ -6,7 +6,7 @@ goes on from its last checkpoint does the same steps as one that was never inter
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -252,11 +252,10 @@ class _Run:
         some = torch.rand(len(chosen)) < 0.5
         if self.z is not None:
             z = torch.where(some[:, None], self.shifted_z[chosen], self.z[chosen])
-            return replace(batch, z=z.to(self.fabric.device))
+            return Batch(None, batch.y, batch.log_scatter, z.to(self.fabric.device))
         some = some.to(self.fabric.device)
-        seen = batch.seen.clone()
-        seen[some] = self.framework.vae.domain.shifted(batch.seen[some])
-        return replace(batch, seen=seen)
+        batch.seen[some] = self.framework.vae.domain.shifted(batch.seen[some])
+        return batch
 
     def _rate(self, steps):
         """Learning rate of this step: exponential decay over the phase, after a short rise."""
@@ -311,7 +310,7 @@ class _Run:
         best = next((row for row in rows if row["epoch"] == state.best_epoch), rows[-1])
         record = {
             "name": self.phase.name,
-            "weights": asdict(self.phase.weights),
+            "weights": self.phase.weights._asdict(),
             "epochs": state.epoch,
             "best epoch": state.best_epoch,
             "seconds": round(state.seconds, 1),

@@ -269,6 +269,28 @@ def test_a_phase_without_regression_leaves_the_predictor_as_it_is(trainer_of):
     assert all(parameter.requires_grad for parameter in framework.parameters())
 
 
+def test_mixed_precision_rounds_the_autoencoder_alone(trainer_of, data):
+    """Targets and what is predicted of them keep their digits; so does a phase of them alone."""
+    framework, mixed = toys.framework(), toys.fabric("bf16-mixed").setup(toys.framework())
+    batch = toys.batch(data, torch.arange(40))
+    whole = framework(batch, JOINT.weights, sample=False)
+    rounded = mixed(batch, JOINT.weights, sample=False)
+    assert 0 < abs(rounded["reconstruction"] - whole["reconstruction"]) < 1e-2
+    batch.z = torch.randn(40, toys.SMALL.latent)
+    whole = framework(batch, FROZEN.weights)
+    assert all(torch.equal(v, whole[name]) for name, v in mixed(batch, FROZEN.weights).items())
+
+
+@pytest.mark.parametrize("phase", [JOINT, FROZEN], ids=["joint", "alone"])
+def test_mixed_precision_learns_as_well(phase, data, tmp_path):
+    records = [
+        Trainer(toys.fabric(p), data, OPTIMISER, tmp_path).train(toys.framework(), phase)
+        for p in ("32-true", "bf16-mixed")
+    ]
+    whole, mixed = (record["validation total"] for record in records)
+    assert mixed == pytest.approx(whole, rel=0.02)
+
+
 def test_units_are_given_by_their_indices(trainer_of, data):
     chosen = torch.tensor([5, 3, 80])
     batch, (y, log_scatter) = trainer_of().units(chosen), data.standardised()

@@ -116,9 +116,9 @@ def write_labelled(path, count=COUNT, scatter=True, edge=EDGE, change=None):
     return path
 
 
-def fabric():
+def fabric(precision="32-true"):
     """One process on the CPU."""
-    made = Fabric(accelerator="cpu", devices=1)
+    made = Fabric(accelerator="cpu", devices=1, precision=precision)
     made.launch()
     return made
 
