@@ -142,8 +142,8 @@ def test_kl_weight_is_the_largest_that_does_not_cost_reconstruction(losses, chos
     ("reconstruction", "regression", "chosen"),
     [
         ({}, {REGRESSION[2]: 0.1, REGRESSION[4]: 0.2}, REGRESSION[2]),
-        ({REGRESSION[4]: 1.2}, {REGRESSION[4]: 0.1, REGRESSION[3]: 0.5}, REGRESSION[3]),
-        ({REGRESSION[4]: 1.14}, {REGRESSION[4]: 0.1, REGRESSION[3]: 0.5}, REGRESSION[4]),
+        ({REGRESSION[4]: 1.13}, {REGRESSION[4]: 0.1, REGRESSION[3]: 0.5}, REGRESSION[3]),
+        ({REGRESSION[4]: 1.11}, {REGRESSION[4]: 0.1, REGRESSION[3]: 0.5}, REGRESSION[4]),
     ],
 )
 def test_regression_weight_predicts_best_of_those_that_keep_reconstruction(
