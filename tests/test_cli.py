@@ -358,10 +358,14 @@ def test_closed_pipe_ends_quietly(unit):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk_is_one_line(unit):
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # what is in a buffer is written again at exit
+def test_full_disk_is_one_line(unbuffered, unit):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "homog", "solve", str(unit), *SOLID]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment
+        )
     assert done.returncode == 1
     assert done.stderr.startswith("homog: ")
     assert done.stderr.count("\n") == 1
