@@ -26,6 +26,7 @@ from homog.terminal import (
     YOUNG,
     check_ending,
     complain,
+    give_up_output,
     progress_bar,
     show,
     tol_option,
@@ -205,16 +206,8 @@ def main(arguments=None):
         sys.exit(error.exit_code)
     except OSError as error:
         complain(error)
-        _give_up_output()
+        give_up_output()
         sys.exit(1)
-
-
-def _give_up_output():
-    """Where output cannot be written, Python does not try again, and complain anew, at its exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error):

@@ -14,7 +14,10 @@ LOG_SCATTER = (-16.0, 4.0)  # of standardised targets
 
 
 class Weights(NamedTuple):
-    """Weights of the terms of the loss (Eq. 4): L = a1 MSE + a2 KL + a3 (NLL + scatter)."""
+    """Weights of the terms of the loss (Eq. 4): L = a1 MSE + a2 KL + a3 (NLL + scatter).
+
+    No dataclass: Fabric takes no frozen one.
+    """
 
     reconstruction: float = 1.0
     kl: float = 0.0

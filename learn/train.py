@@ -239,7 +239,7 @@ def finished(framework, data, selection, origin):
     """
     framework, device = framework.eval(), next(framework.parameters()).device
     training, validation = data.members("training"), data.members("validation")
-    z = latent_means(framework, data.seen[training], device)
+    z = latent_means(framework, data.seen[training])
     with torch.no_grad():
         framework.predictor.cpu().fit(z, data.standardised()[0][training])
     framework.to(device)
@@ -252,17 +252,17 @@ def finished(framework, data, selection, origin):
         for part in ("mean", "total")
     )
     *_, center = sampled
-    known = Known.of(some_latent(framework, data.seen[training], device), center)
+    known = Known.of(some_latent(framework, data.seen[training]), center)
     surrogate.calibration = calibrate(data.observed[validation], mean, total, center, known)
     surrogate.notes["units"] = {name: len(data.members(name)) for name in PARTS}
     return surrogate
 
 
-def some_latent(framework, seen, device):
+def some_latent(framework, seen):
     """Latent vectors of some units, half of them after a shift by half a cell, (k, latent)."""
     some = torch.from_numpy(np.random.default_rng(0).permutation(len(seen))[:KNOWN])
     halves = some.split(-(-len(some) // 2))
-    parts = [latent_means(framework, seen[h], device, bool(i)) for i, h in enumerate(halves)]
+    parts = [latent_means(framework, seen[h], bool(i)) for i, h in enumerate(halves)]
     return torch.cat(parts).numpy()
 
 

@@ -161,7 +161,7 @@ class Trainer:
 
     def latent(self, framework, shifted=False):
         """Means of z of all units, (n, latent), or of these after a shift by half a cell."""
-        return latent_means(framework.eval(), self.data.seen, self.fabric.device, shifted)
+        return latent_means(framework.eval(), self.data.seen, shifted)
 
 
 class _Run:
@@ -327,8 +327,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @torch.no_grad()
-def latent_means(framework, seen, device="cpu", shifted=False):
+def latent_means(framework, seen, shifted=False):
     """Means of z, (n, latent) tensor on the CPU, of octants as the network sees them."""
+    device = framework.vae.domain.weights.device
     parts = (part.to(device).float() for part in seen.split(JUDGED))
     if shifted:
         parts = map(framework.vae.domain.shifted, parts)
